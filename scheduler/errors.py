@@ -1,0 +1,42 @@
+"""What can go wrong, as one tree:
+
+* SwitchyardError
+  * ConfigurationError     settings, rules, strategy names; also a ValueError
+    * UnsupportedBroker    the broker URL is not Redis or Valkey
+  * BrokerUnreachable      no server answers at the URL
+  * ServerTooOld           the server lacks commands that we need
+  * NodeNameInUse          another live process holds this node name
+  * NoSuchNode             a command names a node that the cluster does not know
+
+Every message says what happened, to what, and how to mend it.
+"""
+
+from __future__ import annotations
+
+
+class SwitchyardError(Exception):
+    """Base of every error that Switchyard raises on purpose."""
+
+
+class ConfigurationError(SwitchyardError, ValueError):
+    """A setting, a rule or a ``placement=`` option that cannot work."""
+
+
+class UnsupportedBroker(ConfigurationError):
+    """The broker is neither Redis nor Valkey."""
+
+
+class BrokerUnreachable(SwitchyardError):
+    """No server answers where the broker URL points."""
+
+
+class ServerTooOld(SwitchyardError):
+    """The server is older than Redis 6.2 or Valkey 7.2."""
+
+
+class NodeNameInUse(SwitchyardError):
+    """A live process of the cluster already has this node name."""
+
+
+class NoSuchNode(SwitchyardError):
+    """The cluster knows no node of this name."""

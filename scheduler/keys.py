@@ -1,0 +1,127 @@
+"""Every Redis key that Switchyard uses, named in one place.
+
+All of them share one hash tag, so that a script may touch any of them together. The shared queues are
+not here: they are kombu's own lists under kombu's own names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Between a wait list's queue and its selector; a control character cannot occur in JSON.
+_SELECTOR_MARK = "\x1f"
+
+#: kombu's own mark between a queue's name and its priority step.
+PRIORITY_MARK = "\x06\x16"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The key names of one cluster.
+
+    ``namespace`` tells clusters on one database apart; ``global_prefix`` is kombu's ``global_keyprefix``,
+    which its own lists carry as well.
+    """
+
+    namespace: str = "switchyard"
+    global_prefix: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """What every key of ours starts with, hash tag included."""
+        return f"{self.global_prefix}{{{self.namespace}}}:"
+
+    @property
+    def nodes(self) -> str:
+        """Sorted set: node name -> lease deadline in ms by the server's clock."""
+        return self.prefix + "nodes"
+
+    @property
+    def lost(self) -> str:
+        """Sorted set: name of a node whose lease ran out -> when it was reaped, in ms."""
+        return self.prefix + "lost"
+
+    @property
+    def epoch(self) -> str:
+        """Counter: the last epoch given out. An epoch is the fencing token of a lease."""
+        return self.prefix + "epoch"
+
+    @property
+    def seq(self) -> str:
+        """Counter: the last receipt given out; receipts grow with arrival."""
+        return self.prefix + "seq"
+
+    @property
+    def queues(self) -> str:
+        """Set: every queue name that a node served or a task was left on."""
+        return self.prefix + "queues"
+
+    @property
+    def waiting(self) -> str:
+        """Sorted set: wait list key -> when a task was last left there, in ms."""
+        return self.prefix + "waiting"
+
+    @property
+    def deaths(self) -> str:
+        """Hash: digest of an entry -> how many nodes died holding it."""
+        return self.prefix + "deaths"
+
+    @property
+    def dead(self) -> str:
+        """Sorted set: receipt of a task that was given up -> when, in ms."""
+        return self.prefix + "dead"
+
+    @property
+    def events(self) -> str:
+        """Stream: what happened to nodes, capped."""
+        return self.prefix + "events"
+
+    def node(self, name: str) -> str:
+        """Hash: what a node says of itself, and its epoch."""
+        return f"{self.prefix}node:{name}"
+
+    def inbox(self, name: str) -> str:
+        """Sorted set: entries placed on a node, by priority, then arrival."""
+        return f"{self.prefix}inbox:{name}"
+
+    def claims(self, name: str) -> str:
+        """Hash: receipt -> entry that the node holds and has not settled."""
+        return f"{self.prefix}claims:{name}"
+
+    def bell(self, name: str) -> str:
+        """List: a node blocks on it; it never holds a task."""
+        return f"{self.prefix}bell:{name}"
+
+    def idle(self, queue: str) -> str:
+        """Set: nodes with a free slot that found nothing on this queue."""
+        return f"{self.prefix}idle:{queue}"
+
+    def orphans(self, epoch: str) -> str:
+        """Hash: receipt -> entry that a fenced epoch held; kept for its late settles."""
+        return f"{self.prefix}orphans:{epoch}"
+
+    def dead_entry(self, receipt: str) -> str:
+        """Hash: one task that was given up on, with the reason."""
+        return f"{self.prefix}dead:{receipt}"
+
+    def shared(self, list_name: str) -> str:
+        """kombu's own list for a queue and priority step."""
+        return self.global_prefix + list_name
+
+    def wait(self, list_name: str, selector: str) -> str:
+        """List: tasks of a queue that only the nodes which ``selector`` allows may run."""
+        return f"{self.prefix}wait:{list_name}{_SELECTOR_MARK}{selector}"
+
+    def selector_of(self, wait_key: str) -> str:
+        """The selector that a wait list was made for."""
+        return wait_key.rpartition(_SELECTOR_MARK)[2]
+
+    def list_of(self, home: str) -> str:
+        """kombu's list name (queue and priority step) behind a shared queue or a wait list."""
+        if home.startswith(wait := self.prefix + "wait:"):
+            return home[len(wait) :].rpartition(_SELECTOR_MARK)[0]
+        return home[len(self.global_prefix) :]
+
+    def queue_of(self, home: str) -> str:
+        """The queue that a shared queue's list or a wait list belongs to."""
+        return self.list_of(home).partition(PRIORITY_MARK)[0]

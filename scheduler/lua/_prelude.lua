@@ -1,0 +1,51 @@
+-- Shared by every script of this folder; state.py puts it in front of each.
+--
+-- An entry is what an inbox or a claim holds: the list that the message came from, its home, and the
+-- message as kombu wrote it. It is "<length of home>:<home><message>", so that returning a task needs no
+-- parsing of the message.
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function pack_entry(home, message)
+  return #home .. ':' .. home .. message
+end
+
+local function home_and_message(entry)
+  local colon = string.find(entry, ':', 1, true)
+  local last = colon + tonumber(string.sub(entry, 1, colon - 1))
+  return string.sub(entry, colon + 1, last), string.sub(entry, last + 1)
+end
+
+-- An inbox member is "<receipt>:<entry>": the receipt keeps two equal messages apart.
+local function receipt_and_entry(member)
+  local colon = string.find(member, ':', 1, true)
+  return string.sub(member, 1, colon - 1), string.sub(member, colon + 1)
+end
+
+-- A bell holds one token at most: it says "look", never "how many".
+local function ring(bell)
+  if redis.call('LLEN', bell) == 0 then
+    redis.call('LPUSH', bell, '1')
+  end
+end
+
+local function ring_all(nodes, prefix)
+  for _, name in ipairs(redis.call('ZRANGE', nodes, 0, 999)) do
+    ring(prefix .. 'bell:' .. name)
+  end
+end
+
+-- The front of a kombu list is its right end. A wait list that gets work is noted, so that nodes find it.
+local function give_back(side, home, message, waiting, prefix)
+  redis.call(side, home, message)
+  if string.sub(home, 1, #prefix) == prefix then
+    redis.call('ZADD', waiting, now_ms(), home)
+  end
+end
+
+local function note(events, kind, name, count)
+  redis.call('XADD', events, 'MAXLEN', '~', 10000, '*', 'kind', kind, 'node', name, 'count', count)
+end

@@ -1,0 +1,152 @@
+"""The values that travel between router, strategies, transport and agent. No behaviour beyond their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class NodeState(StrEnum):
+    """What the cluster thinks of a node."""
+
+    UP = "up"
+    DRAINING = "draining"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a node's machine was at its last heartbeat.
+
+    ``cpu`` and ``memory`` are percent of the machine, ``load1`` the one minute load average, ``active`` the
+    tasks running now, ``done`` the tasks finished since start, ``runtimes`` mean seconds by task name.
+    """
+
+    cpu: float = 0.0
+    memory: float = 0.0
+    load1: float = 0.0
+    active: int = 0
+    done: int = 0
+    runtimes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node as the last snapshot saw it. Times are seconds; ``limit`` bounds ``outstanding``."""
+
+    name: str
+    state: NodeState = NodeState.UP
+    slots: int = 1
+    limit: int = 1
+    inbox: int = 0
+    claims: int = 0
+    queues: frozenset[str] = frozenset()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    load: Load = field(default_factory=Load)
+    lease_age: float = 0.0
+    lease_left: float = 0.0
+    hostname: str = ""
+    pid: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def outstanding(self) -> int:
+        """Tasks placed on or held by the node."""
+        return self.inbox + self.claims
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a strategy may know of the task that it ranks nodes for."""
+
+    name: str
+    queue: str = ""
+    priority: int = 0
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which nodes may run a task at all. Empty means every node that serves the queue."""
+
+    node: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.node is not None or bool(self.labels)
+
+    def allows(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Whether the node with this name and these labels may run the task."""
+        if self.node is not None and self.node != name:
+            return False
+        return all(labels.get(label) == value for label, value in self.labels)
+
+    def dumps(self) -> str:
+        """One canonical text, part of the name of the wait list."""
+        return json.dumps({"node": self.node, "labels": dict(self.labels)}, sort_keys=True)
+
+    @classmethod
+    def loads(cls, text: str) -> Selector:
+        """Read what :meth:`dumps` wrote."""
+        data = json.loads(text)
+        return cls(data["node"], tuple(sorted(data["labels"].items())))
+
+    def __str__(self) -> str:
+        parts = [f"node={self.node}"] if self.node is not None else []
+        return " ".join(parts + [f"{label}={value}" for label, value in self.labels])
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """How one task shall be placed: the rule and the caller's ``placement=`` taken together.
+
+    ``overflow`` true leaves the task on the shared queue when the ranked nodes are full; false puts it into
+    the first ranked node's inbox all the same; None asks the strategy for its own default.
+    """
+
+    task: str
+    strategy: str
+    selector: Selector = Selector()
+    overflow: bool | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A router's decision: the nodes to try, best first, and what to do when none has room."""
+
+    candidates: tuple[str, ...]
+    bounded: bool
+    selector: Selector = Selector()
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What became of a placement: the node that got the task and its outstanding, or None for the queue."""
+
+    node: str | None
+    outstanding: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One message handed to a node. ``home`` is the list it came from, ``deaths`` the nodes lost holding it."""
+
+    receipt: str
+    home: str
+    message: bytes
+    deaths: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """One queue: tasks on the shared queue or a wait list, in inboxes, claimed; oldest age in seconds."""
+
+    name: str
+    waiting: int = 0
+    placed: int = 0
+    claimed: int = 0
+    oldest_age: float | None = None
+    stranded: Mapping[str, int] = field(default_factory=dict)

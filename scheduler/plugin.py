@@ -1,0 +1,103 @@
+"""``install``: the one place that wires Switchyard into a Celery application."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from celery import Celery
+from celery.app.amqp import AMQP
+from celery.app.routes import Router as CeleryRouter
+from celery.app.routes import prepare
+from kombu.utils.imports import symbol_by_name
+
+from scheduler.errors import ConfigurationError
+from scheduler.placing import Placer
+from scheduler.router import Router
+from scheduler.settings import Settings, load
+from scheduler.connection import Connection
+
+#: Settings of Celery that make "nothing is ever lost" true. They are defaults: what the user sets wins.
+SAFE_DEFAULTS: Mapping[str, Any] = {
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "worker_prefetch_multiplier": 1,
+    "task_serializer": "json",
+    "result_serializer": "json",
+    "accept_content": ["json"],
+}
+
+#: The consumer's step that makes a Celery worker a node; a name, because workers stands on scheduler.
+_NODE_STEP = "workers.bootsteps:NodeStep"
+_DEFAULT_AMQP = "celery.app.amqp:AMQP"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What an application has of Switchyard."""
+
+    settings: Settings
+    placer: Placer
+
+
+class PlacingAMQP(AMQP):
+    """Celery's messaging, with our connection and our router around the user's own routes."""
+
+    def Connection(self, *args: Any, **kwargs: Any) -> Connection:  # noqa: N802, D102 - Celery's name
+        options = {
+            "switchyard_namespace": installation(self.app).settings.namespace,
+            **(kwargs.pop("transport_options", None) or {}),
+        }
+        return Connection(*args, transport_options=options, **kwargs)
+
+    def flush_routes(self) -> None:
+        """Wrap whatever ``task_routes`` says now; Celery calls this whenever it changes."""
+        users = CeleryRouter(routes=prepare(self.app.conf.task_routes), app=self.app)
+        self._rtable = [Router(installation(self.app).placer, users.lookup_route)]
+
+
+def install(
+    app: Celery, settings: Settings | None = None, *, config: str | os.PathLike[str] | None = None
+) -> Installation:
+    """Make ``app`` place its tasks and its workers nodes. Call it once, where the application is made.
+
+    ``settings`` are used as they are; ``config`` is the path of a TOML file, over which ``SWITCHYARD_*``
+    variables go. No connection is made. Raises ConfigurationError (unknown setting, unknown strategy);
+    a broker that is not Redis or Valkey raises UnsupportedBroker when it is first used.
+    """
+    if settings is not None and config is not None:
+        raise ConfigurationError("install() takes settings or config, not both; drop one of them")
+    chosen = settings if settings is not None else load(config)
+    app.switchyard = Installation(chosen, Placer(chosen))
+    app.add_defaults(dict(SAFE_DEFAULTS))
+    app.amqp_cls = _amqp_class(app.amqp_cls)
+    app.__dict__.pop("amqp", None)
+    app.steps["consumer"].add(_NODE_STEP)
+    return installation(app)
+
+
+def installation(app: Celery) -> Installation:
+    """What ``install`` left on the application. Raises ConfigurationError if it was not called."""
+    found: Installation | None = getattr(app, "switchyard", None)
+    if found is None:
+        raise ConfigurationError(
+            f"the Celery application {app.main!r} does not use Switchyard; "
+            "add 'import scheduler; scheduler.install(app)' where it is made"
+        )
+    return found
+
+
+def rename(app: Celery, node: str | None, labels: Mapping[str, str]) -> None:
+    """Give this machine's node a name and labels that the command line knows better."""
+    found = installation(app)
+    changed = {"node": node or found.settings.node, "labels": {**found.settings.labels, **labels}}
+    app.switchyard = replace(found, settings=found.settings.model_copy(update=changed))
+
+
+def _amqp_class(current: Any) -> Any:
+    if current == _DEFAULT_AMQP:
+        return "scheduler.plugin:PlacingAMQP"
+    base = symbol_by_name(current)
+    return base if issubclass(base, PlacingAMQP) else type("PlacingAMQP", (PlacingAMQP, base), {})

@@ -1,0 +1,28 @@
+"""The Lua files of this package, ready to send."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One operation: its source with the prelude in front, and the digest that the server knows it by."""
+
+    name: str
+    source: bytes
+    sha: str
+
+
+def _read(name: str) -> str:
+    return (resources.files("scheduler") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+
+
+@cache
+def script(name: str) -> Script:
+    """The operation of this name, read once per process."""
+    source = f"{_read('_prelude')}\n{_read(name)}".encode()
+    return Script(name, source, hashlib.sha1(source, usedforsecurity=False).hexdigest())

@@ -1,0 +1,133 @@
+"""What a deployment may set: a TOML file, over it environment variables ``SWITCHYARD_*``.
+
+Unknown keys are errors: a misspelt setting that is silently ignored is found in production.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import os
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from scheduler.errors import ConfigurationError
+
+ENV_PREFIX = "SWITCHYARD_"
+#: Variables with our prefix that are not settings: the command line and install() read them.
+_OTHER_VARIABLES = frozenset({"SWITCHYARD_BROKER_URL", "SWITCHYARD_CONFIG"})
+
+
+class Rule(BaseModel):
+    """How tasks whose name matches ``task`` (a glob such as ``reports.*``) are placed.
+
+    ``labels`` and ``node`` say which nodes may run them at all; such tasks wait until one can. ``overflow``
+    true leaves a task on the shared queue when the ranked nodes are full, false puts it into the first
+    one's inbox all the same; without it the strategy's own way holds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str = "*"
+    strategy: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    overflow: bool | None = None
+    node: str | None = None
+
+    def matches(self, task: str) -> bool:
+        """Whether this rule speaks for the task."""
+        return fnmatch.fnmatchcase(task, self.task)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Times are seconds by a monotonic clock, deadlines by the server's."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+
+    strategy: str = Field("least_load", description="for tasks that no rule names one for")
+    rules: tuple[Rule, ...] = Field((), description="the first that matches a task's name decides")
+    namespace: str = Field("switchyard", pattern=r"^[A-Za-z0-9_.-]+$", description="one per cluster on a database")
+    refresh: float = Field(1.0, gt=0, le=60, description="age at which a producer reads the nodes again")
+    renew: float = Field(1.0, gt=0, le=60, description="between two heartbeats of a node")
+    lease: float = Field(5.0, gt=0, le=600, description="silence after which a node counts as lost")
+    poll: float = Field(1.0, gt=0, le=60, description="longest a free node goes without looking at the queues")
+    max_deliveries: int = Field(5, ge=1, description="nodes that may die holding a task before it is given up")
+    node: str | None = Field(None, min_length=1, max_length=200, description="this node's name")
+    labels: dict[str, str] = Field(default_factory=dict, description="this node's labels")
+
+    @model_validator(mode="after")
+    def _lease_outlives_a_missed_heartbeat(self) -> Settings:
+        if self.lease < 2 * self.renew:
+            raise ValueError(
+                f"lease ({self.lease} s) must be at least twice renew ({self.renew} s), "
+                "or one late heartbeat loses the node"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file: a machine's own word comes last."""
+        return (env_settings, init_settings)
+
+    def rule_for(self, task: str) -> Rule:
+        """The first rule that matches, or one that says nothing."""
+        return next((rule for rule in self.rules if rule.matches(task)), Rule())
+
+
+def load(path: str | os.PathLike[str] | None = None) -> Settings:
+    """Read ``path``, or the file that ``SWITCHYARD_CONFIG`` names, and the environment.
+
+    Raises ConfigurationError that names the key, the file and the nearest right spelling.
+    """
+    path = path or os.environ.get("SWITCHYARD_CONFIG")
+    _refuse_unknown_variables(os.environ)
+    values = _read(Path(path)) if path else {}
+    origin = str(path) if path else "the environment"
+    try:
+        return Settings(**values)
+    except ValidationError as exc:
+        raise ConfigurationError("; ".join(_explain(error, origin) for error in exc.errors())) from None
+    except ValueError as exc:
+        raise ConfigurationError(f"settings from {origin}: {exc}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigurationError(f"cannot read settings from {path}: {exc.strerror}; check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"{path} is not valid TOML: {exc}; mend that line") from None
+    return values
+
+
+def _refuse_unknown_variables(names: Iterable[str]) -> None:
+    known = {ENV_PREFIX + field.upper() for field in Settings.model_fields} | _OTHER_VARIABLES
+    for name in names:
+        if name.startswith(ENV_PREFIX) and name not in known:
+            raise ConfigurationError(f"unknown setting {name} in the environment{_nearest(name, known)}")
+
+
+def _explain(error: Any, origin: str) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = Rule.model_fields if error["loc"][0] == "rules" else Settings.model_fields
+        return f"unknown setting {place!r} in {origin}{_nearest(str(error['loc'][-1]), known)}"
+    return f"setting {place or 'values'!r} in {origin}: {error['msg']}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"

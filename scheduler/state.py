@@ -1,0 +1,368 @@
+"""The one place that changes the cluster's state in Redis: a typed method for each Lua operation.
+
+Every method is atomic and one round trip, but those that say they work in batches. Errors are redis-py's:
+a method raises or its operation took place, with the usual doubt when the connection breaks in between.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import NoScriptError
+
+from scheduler.keys import Keys
+from scheduler.models import Claim, Load, Node, NodeState, Placed, Placement
+from scheduler.scripts import script
+
+#: Entries that one script call moves at most: about a millisecond of the server's time.
+BATCH = 500
+#: Batches that one method call runs at most, so that every loop here ends.
+MAX_BATCHES = 20_000
+#: How long a lost node stays on display and its late settles are understood, in ms (one hour).
+REMEMBER_MS = 3_600_000
+#: Receipts that one settle may carry: Lua can unpack some thousands, a reply must stay small.
+SETTLE_MAX = 500
+#: Claims that one release may carry.
+RELEASE_MAX = 250
+
+_NODE_FIELDS = ("state", "slots", "limit", "queues", "labels", "load", "hostname", "pid", "versions", "lease")
+
+Args = tuple[str | bytes | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The answer to register: ``new``, ``kept``, ``held`` (by whom, ms left) or ``reap`` (first)."""
+
+    answer: str
+    epoch: str = ""
+    held_ms: int = 0
+    held_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The answer to a heartbeat. ``now_ms`` is the server's time; ``overdue`` nodes want reaping."""
+
+    fenced: bool
+    now_ms: int = 0
+    state: NodeState = NodeState.UP
+    overdue: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The answer to settle: how many claims went, or, of a fenced epoch, what became of the copies."""
+
+    fenced: bool
+    settled: int = 0
+    cancelled: int = 0
+    possible_duplicates: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What a reap did: tasks given back, tasks given up."""
+
+    alive: bool
+    restored: int = 0
+    given_up: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The answer to claim: ``ok``, ``fenced`` or ``draining``, and the messages."""
+
+    answer: str
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Tasks of one home on one node, and the oldest of them as kombu wrote it."""
+
+    home: str
+    count: int
+    oldest: bytes
+
+
+class State:
+    """The cluster's state behind one connection pool."""
+
+    def __init__(self, client: Redis[bytes], keys: Keys) -> None:
+        self.client = client
+        self.keys = keys
+
+    def _run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
+        operation = script(name)
+        try:
+            return self.client.execute_command("EVALSHA", operation.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return self.client.execute_command("EVAL", operation.source, len(keys), *keys, *args)
+
+    def load(self, *names: str) -> None:
+        """Teach the server these operations, for callers that send commands themselves."""
+        for name in names:
+            self.client.script_load(script(name).source)
+
+    def now_ms(self) -> int:
+        """The server's clock in ms."""
+        seconds, micros = self.client.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    # -- nodes ---------------------------------------------------------------------------------------
+
+    def register(
+        self,
+        name: str,
+        incarnation: str,
+        lease_ms: int,
+        queues: Sequence[str],
+        fields: Mapping[str, str | int],
+        dead_incarnation: str = "",
+    ) -> Registration:
+        """Take a node name. ``dead_incarnation`` is a holder that the caller knows to be dead."""
+        k = self.keys
+        keys = [k.nodes, k.node(name), k.inbox(name), k.claims(name), k.epoch, k.lost, k.queues, k.events]
+        args = [name, incarnation, lease_ms, dead_incarnation, len(queues), *queues, *_flat(fields)]
+        reply = [_text(part) for part in self._run("register", keys, args)]
+        if reply[0] == "held":
+            return Registration("held", held_ms=int(reply[1]), held_by=f"{reply[2]} pid {reply[3]}")
+        return Registration(reply[0], epoch=reply[1])
+
+    def renew(
+        self, name: str, epoch: str, lease_ms: int, queues: Sequence[str], fields: Mapping[str, str | int]
+    ) -> Renewal:
+        """Prolong a lease and publish the node's load."""
+        k = self.keys
+        keys = [k.nodes, k.node(name), k.queues, k.waiting]
+        args = [name, epoch, lease_ms, k.prefix, len(queues), *queues, *_flat(fields)]
+        reply = self._run("renew", keys, args)
+        if reply[0] == b"fenced":
+            return Renewal(fenced=True)
+        overdue, waiting = (tuple(map(_text, part)) for part in reply[3:5])
+        return Renewal(False, int(reply[1]), NodeState(_text(reply[2])), overdue, waiting)
+
+    def holder(self, name: str) -> tuple[str, str, int, float]:
+        """Who holds a node name: incarnation, machine, pid, start time of the process in seconds."""
+        values = self.client.hmget(self.keys.node(name), "incarnation", "machine", "pid", "started")
+        incarnation, machine, pid, started = (_text(value or b"") for value in values)
+        return incarnation, machine, int(pid or 0), float(started or 0)
+
+    def drain(self, name: str) -> int | None:
+        """Take a node out of service; tasks given back, or None if there is no such node. In batches."""
+        k = self.keys
+        keys = [k.nodes, k.node(name), k.inbox(name), k.waiting, k.events]
+        total = 0
+        for _ in range(MAX_BATCHES):
+            moved, left = self._run("drain", keys, [name, k.prefix, BATCH])
+            if moved < 0:
+                return None
+            total += moved
+            if not left:
+                break
+        return total
+
+    def resume(self, name: str) -> bool:
+        """Put a drained node back into service; False if there is no such node."""
+        k = self.keys
+        return bool(self._run("resume", [k.node(name), k.bell(name), k.events], [name]) > 0)
+
+    def reap(self, name: str, max_deliveries: int, epoch: str = "", left: bool = False) -> Reaped:
+        """Fence a node and give all that it had back. In batches.
+
+        Without ``epoch`` only if its lease ran out. ``left`` is a node's own farewell: nobody died.
+        """
+        k = self.keys
+        keys = [k.nodes, k.node(name), k.inbox(name), k.claims(name), k.bell(name)]
+        keys += [k.lost, k.waiting, k.deaths, k.dead, k.events]
+        restored = given_up = 0
+        for _ in range(MAX_BATCHES):
+            how = "left" if left else "lost"
+            args = [name, epoch, how, k.prefix, BATCH, max_deliveries, REMEMBER_MS]
+            moved, buried, more = self._run("reap", keys, args)
+            if moved < 0:
+                return Reaped(alive=True)
+            restored, given_up = restored + moved, given_up + buried
+            if not more:
+                break
+        return Reaped(False, restored, given_up)
+
+    def snapshot(self) -> list[Node]:
+        """Every node with its exact outstanding, and those lost within the last hour."""
+        k = self.keys
+        now, *rows = self._run("snapshot", [k.nodes, k.lost], [k.prefix, *_NODE_FIELDS])
+        return [_node(now, row) for row in rows]
+
+    # -- tasks ---------------------------------------------------------------------------------------
+
+    def place_command(
+        self,
+        placement: Placement,
+        queue: str,
+        ahead: Sequence[str],
+        priority: int,
+        message: str | bytes,
+    ) -> tuple[list[str], list[str | bytes | int]]:
+        """KEYS and ARGV of place. ``ahead`` lists go before the task; the last of them is its own."""
+        k = self.keys
+        shared = [k.shared(name) for name in ahead]
+        home = k.wait(ahead[-1], placement.selector.dumps()) if placement.selector else shared[-1]
+        before = [*shared, home] if placement.selector else shared
+        keys = [k.nodes, home, k.idle(queue), k.seq, k.waiting, k.queues, *before]
+        for name in placement.candidates:
+            keys += [k.node(name), k.inbox(name), k.claims(name), k.bell(name)]
+        bounded = "1" if placement.bounded else "0"
+        return keys, [message, priority, bounded, k.prefix, queue, len(before), *placement.candidates]
+
+    def place(
+        self, placement: Placement, queue: str, ahead: Sequence[str], priority: int, message: str | bytes
+    ) -> Placed:
+        """Put one message into the first candidate's inbox that may take it, else on its home."""
+        keys, args = self.place_command(placement, queue, ahead, priority, message)
+        index, outstanding = self._run("place", keys, args)
+        return Placed(placement.candidates[index - 1], outstanding) if index else Placed(None)
+
+    def claim_command(
+        self, name: str, epoch: str, want: int, queues: Sequence[str], groups: Sequence[Sequence[str]], fair: bool
+    ) -> tuple[str | int, ...]:
+        """The command that claims up to ``want`` messages from inbox, then ``groups`` of lists."""
+        k = self.keys
+        keys = [k.node(name), k.inbox(name), k.claims(name), k.seq, k.deaths]
+        keys += [k.idle(queue) for queue in queues]
+        keys += [home for group in groups for home in group]
+        sizes = [len(group) for group in groups]
+        args = [name, epoch, want, len(queues), "1" if fair else "0", *sizes]
+        return ("EVALSHA", script("claim").sha, len(keys), *keys, *args)
+
+    def settle_command(self, name: str, epoch: str, receipts: Sequence[str]) -> tuple[str | int, ...]:
+        """The command that settles up to SETTLE_MAX receipts of one epoch."""
+        k = self.keys
+        keys = [k.node(name), k.claims(name), k.deaths, k.orphans(epoch), k.events]
+        return ("EVALSHA", script("settle").sha, len(keys), *keys, epoch, name, *receipts)
+
+    @staticmethod
+    def read_claimed(reply: Sequence[Any]) -> Claimed:
+        """What the server answered to :meth:`claim_command`."""
+        rows = zip(reply[1::4], reply[2::4], reply[3::4], reply[4::4], strict=True)
+        claims = tuple(Claim(_text(r), _text(home), message, int(d)) for r, d, home, message in rows)
+        return Claimed(_text(reply[0]), claims)
+
+    @staticmethod
+    def read_settlement(reply: Sequence[Any]) -> Settlement:
+        """What the server answered to :meth:`settle_command`."""
+        if reply[0] == b"fenced":
+            return Settlement(True, cancelled=int(reply[1]), possible_duplicates=int(reply[2]))
+        return Settlement(False, settled=int(reply[1]))
+
+    def claim(
+        self, name: str, epoch: str, want: int, queues: Sequence[str], groups: Sequence[Sequence[str]], fair: bool = True
+    ) -> Claimed:
+        """Hand a node up to ``want`` messages."""
+        self.load("claim")
+        command = self.claim_command(name, epoch, want, queues, groups, fair)
+        return self.read_claimed(self.client.execute_command(*command))
+
+    def settle(self, name: str, epoch: str, receipts: Sequence[str]) -> Settlement:
+        """Settle up to SETTLE_MAX receipts of one epoch."""
+        command = self.settle_command(name, epoch, receipts)
+        return self.read_settlement(self._run("settle", command[3:8], command[8:]))  # type: ignore[arg-type]
+
+    def release(
+        self, name: str, epoch: str, messages: Sequence[tuple[str, str]], front: bool = True
+    ) -> int:
+        """Give (receipt, changed message or '') back to their homes, oldest first. In batches."""
+        k = self.keys
+        keys = [k.nodes, k.node(name), k.claims(name), k.waiting]
+        released = 0
+        batches = [messages[i : i + RELEASE_MAX] for i in range(0, len(messages), RELEASE_MAX)]
+        for batch in reversed(batches) if front else batches:
+            flat = [part for message in batch for part in message]
+            released += self._run("release", keys, [epoch, "front" if front else "back", k.prefix, *flat])
+        return released
+
+    def bury(self, name: str, epoch: str, receipt: str, reason: str) -> bool:
+        """Set a claimed message aside among the dead."""
+        k = self.keys
+        keys = [k.node(name), k.claims(name), k.dead, k.dead_entry(receipt), k.events]
+        return bool(self._run("bury", keys, [name, epoch, receipt, reason]))
+
+    def claimed_receipts(self, name: str) -> list[str]:
+        """The receipts that the cluster thinks a node holds."""
+        return [_text(receipt) for receipt in self.client.hkeys(self.keys.claims(name))]
+
+    def depth(self, name: str) -> tuple[list[Depth], list[Depth]]:
+        """A node's placed and claimed tasks by home. In batches; a home may come more than once."""
+        at, cursor = 0, "0"
+        placed: list[Depth] = []
+        claimed: list[Depth] = []
+        for _ in range(MAX_BATCHES):
+            keys = [self.keys.inbox(name), self.keys.claims(name)]
+            at, next_cursor, in_inbox, in_claims = self._run("depth", keys, [at, cursor, BATCH])
+            placed += _depths(in_inbox)
+            claimed += _depths(in_claims)
+            cursor = _text(next_cursor) if _text(next_cursor) != "0" else ""
+            if at < 0 and not cursor:
+                break
+        return placed, claimed
+
+    def wait_lists(self) -> list[str]:
+        """The wait lists that tasks were left on."""
+        return [_text(key) for key in self.client.zrange(self.keys.waiting, 0, -1)]
+
+    def node_names(self) -> list[str]:
+        """Nodes that hold a lease, live or overdue."""
+        return [_text(name) for name in self.client.zrange(self.keys.nodes, 0, -1)]
+
+    def purge(self, lists: Sequence[str]) -> int:
+        """Throw away what waits on these homes and in the inboxes for them. In batches."""
+        gone = 0
+        for name in self.node_names() or [""]:
+            at = 0
+            for _ in range(MAX_BATCHES):
+                removed, at = self._run("purge", [self.keys.inbox(name), *lists], [at, BATCH])
+                gone += removed
+                if at < 0:
+                    break
+        return gone
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _flat(fields: Mapping[str, str | int]) -> Iterable[str | int]:
+    return (part for field in fields.items() for part in field)
+
+
+def _depths(flat: Sequence[Any]) -> list[Depth]:
+    return [Depth(_text(home), count, oldest) for home, count, oldest in zip(*[iter(flat)] * 3, strict=True)]
+
+
+def _node(now_ms: int, row: Sequence[Any]) -> Node:
+    name, at, registered, inbox, claims, values = row
+    field = dict(zip(_NODE_FIELDS, (_text(value or b"") for value in values), strict=True))
+    lease = int(field["lease"] or 0) / 1000
+    left = (float(at) - now_ms) / 1000
+    alive = registered == b"up" and left > 0
+    return Node(
+        name=_text(name),
+        state=NodeState(field["state"] or "up") if alive else NodeState.LOST,
+        slots=int(field["slots"] or 0),
+        limit=int(field["limit"] or 0),
+        inbox=inbox,
+        claims=claims,
+        queues=frozenset(json.loads(field["queues"] or "[]")),
+        labels=json.loads(field["labels"] or "{}"),
+        load=Load(**json.loads(field["load"] or "{}")),
+        lease_age=round(lease - left, 3),
+        lease_left=round(max(left, 0.0), 3) if alive else 0.0,
+        hostname=field["hostname"],
+        pid=int(field["pid"] or 0),
+        versions=json.loads(field["versions"] or "{}"),
+    )

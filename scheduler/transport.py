@@ -1,0 +1,396 @@
+"""kombu's Redis transport with our place, claim and settle in it.
+
+Only a message that carries a placement goes through **place**, and only the channel of a registered node
+claims. Everything else, replies and events and other people's consumers, stays stock.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
+from kombu.transport.redis import Empty, MultiChannelPoller
+from kombu.utils.eventio import READ
+from kombu.utils.json import dumps, loads
+from redis import Redis
+
+from scheduler.claiming import Claimant, Sources
+from scheduler.keys import Keys
+from scheduler.models import Claim
+from scheduler.router import PLACEMENT, PlacementRequest
+from scheduler.scripts import script
+from scheduler.state import State
+
+
+class UnreadableMessage(Exception):
+    """A claimed message is not what kombu writes."""
+
+
+class Message(virtual.Message):
+    """kombu's message, which says so when its payload is no message at all."""
+
+    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+        try:
+            super().__init__(payload, channel=channel, **kwargs)
+        except Exception as exc:
+            raise UnreadableMessage(f"not a kombu message: {type(exc).__name__}: {exc}") from exc
+
+
+class QoS(kombu_redis.QoS):
+    """Acknowledgements of claimed messages go to the claimant; all others are kombu's."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Note a message that was handed out."""
+        if self._claimant_of(delivery_tag):
+            virtual.QoS.append(self, message, delivery_tag)
+        else:
+            super().append(message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Settle a claimed message; the round trip is shared with others."""
+        claimant = self._claimant_of(delivery_tag)
+        if claimant is None:
+            super().ack(delivery_tag)
+            return
+        claimant.settle(delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
+        self.channel.after_settle()
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Settle a claimed message, or give it back to the end of its queue, as kombu does."""
+        claimant = self._claimant_of(delivery_tag)
+        if claimant is None:
+            super().reject(delivery_tag, requeue=requeue)
+            return
+        if not requeue:
+            self.ack(delivery_tag)
+            return
+        message = _redelivered(self._delivered[delivery_tag]._raw)
+        claimant.release([delivery_tag], [dumps(message)], front=False)
+        virtual.QoS.ack(self, delivery_tag)
+        self.channel.after_settle()
+
+    def restore_unacked(self, client: Any = None) -> None:
+        """Give back what is kombu's; claims live in Redis and outlast this channel."""
+        for tag in [tag for tag in self._delivered if self._claimant_of(tag)]:
+            del self._delivered[tag]
+        super().restore_unacked(client)
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """As :meth:`restore_unacked`, when the channel closes."""
+        if self.channel.claimant is None:
+            super().restore_unacked_once(stderr)
+            return
+        self._on_collect.cancel()
+        self.restore_unacked()
+
+    def _claimant_of(self, delivery_tag: str) -> Claimant | None:
+        claimant: Claimant | None = self.channel.claimant
+        return claimant if claimant is not None and claimant.holds(delivery_tag) else None
+
+
+class Poller(MultiChannelPoller):
+    """kombu's poller, which sends what is to be settled before it waits, and can be woken from a wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._woken: socket.socket | None = None
+        self._waker: socket.socket | None = None
+
+    def on_poll_start(self) -> None:
+        """Start claims, which take settlements along, then send the settlements that are left."""
+        super().on_poll_start()
+        for channel in self._channels:
+            channel.flush()
+
+    def get(self, callback: Any, timeout: float | None = None) -> Any:
+        """Wait for the next message, without an event loop."""
+        if self._woken is None:
+            self._woken, self._waker = socket.socketpair()
+            self._waker.setblocking(False)
+            self.poller.register(self._woken, READ)
+        return super().get(callback, timeout)
+
+    def handle_event(self, fileno: int, event: int) -> Any:
+        """Act on one readable connection."""
+        if self._woken is not None and fileno == self._woken.fileno():
+            self._woken.recv(4096)
+            return None
+        return super().handle_event(fileno, event)
+
+    def wake(self) -> None:
+        """End a wait in :meth:`get` early: a slot came free."""
+        if self._waker is not None:
+            with suppress(BlockingIOError):
+                self._waker.send(b"\0")
+
+    def close(self) -> None:
+        """Close the poller and its waker."""
+        super().close()
+        if self._woken is not None and self._waker is not None:
+            self._unregister_from_poll(self._woken)
+            self._woken.close()
+            self._waker.close()
+            self._woken = self._waker = None
+
+
+class Placing:
+    """What our channels have beyond kombu's; mixed into the plain and the Sentinel channel."""
+
+    QoS = QoS
+    Message = Message
+    #: Transport option: tells clusters on one database apart.
+    switchyard_namespace = "switchyard"
+
+    claimant: Claimant | None = None
+    _kept_client: Any = None
+    _state: State | None = None
+    _state_pool: Any = None
+    _sources: tuple[tuple[str, ...], Sources] | None = None
+
+    # -- connections ----------------------------------------------------------------------------------
+
+    def _create_client(self: Any, asynchronous: bool = False) -> Any:
+        # kombu builds a client for every command, about 100 us each; its pool makes one enough.
+        if asynchronous:
+            return super()._create_client(asynchronous)  # type: ignore[misc]
+        if self._kept_client is None or self._kept_client.connection_pool is not self.pool:
+            self._kept_client = super()._create_client()  # type: ignore[misc]
+        return self._kept_client
+
+    @property
+    def cluster_state(self: Any) -> State:
+        """The cluster's state over this channel's connection pool."""
+        if self._state is None or self._state_pool is not self.pool:
+            # Not self.Client: it may prefix keys, which ours carry already.
+            keys = Keys(self.switchyard_namespace, self.global_keyprefix)
+            self._state, self._state_pool = State(Redis(connection_pool=self.pool), keys), self.pool
+        return self._state
+
+    # -- placing --------------------------------------------------------------------------------------
+
+    def _put(self: Any, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+        request, message = _split(message)
+        # A queue that expires lives and dies with its one list; an inbox would outlive it.
+        if request is None or queue in self._expires:
+            super()._put(queue, message, **kwargs)  # type: ignore[misc]
+            return
+        step = self.priority(self._get_message_priority(message, reverse=False))
+        ahead = [self._q_for_pri(queue, before) for before in self.priority_steps if before <= step]
+        state = self.cluster_state
+        placement = request.placement(queue, step, state.snapshot)
+        batch = kwargs.get("_publish_batch")
+        cluster = request.placer.cluster
+        if batch is None:
+            cluster.note(state.place(placement, queue, ahead, step, dumps(message)))
+            return
+        keys, args = state.place_command(placement, queue, ahead, step, dumps(message))
+        # In lower case, because kombu's prefixing pipeline takes EVALSHA for one of its own.
+        batch.add("execute_command", "evalsha", script("place").sha, len(keys), *keys, *args)
+        if placement.candidates:
+            cluster.expect(placement.candidates[0])
+
+    def _put_fanout(self: Any, exchange: str, message: dict[str, Any], routing_key: str, **kwargs: Any) -> None:
+        super()._put_fanout(exchange, _split(message)[1], routing_key, **kwargs)  # type: ignore[misc]
+
+    def create_publish_batch(self: Any, max_size: int) -> Any:
+        """A batch whose pipeline teaches the server our script first, in the same round trip."""
+        batch = super().create_publish_batch(max_size)  # type: ignore[misc]
+        batch.pipeline.execute_command("SCRIPT LOAD", script("place").source)
+        return batch
+
+    # -- claiming -------------------------------------------------------------------------------------
+
+    def claim_for(self: Any, claimant: Claimant) -> None:
+        """From now on this channel claims for a node, instead of popping from the lists."""
+        self.claimant = claimant
+        claimant.connected()
+
+    def stop_claiming(self: Any) -> None:
+        """Claim nothing more; what a reply still brings goes back at once."""
+        claimant = self.claimant
+        if claimant is None:
+            return
+        claimant.stopped = True
+        if self._in_poll and claimant.awaits_claims:
+            self._deliver_none(claimant.read(self.client.connection))
+
+    def _brpop_start(self: Any, timeout: float | None = None) -> None:
+        if self.claimant is None:
+            super()._brpop_start(timeout)  # type: ignore[misc]
+            return
+        queues = tuple(self._queue_cycle.consume(len(self.active_queues)))
+        if not queues:
+            return
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        self.claimant.start(self._in_poll, self._sources_of(queues), self.qos.can_consume_max_estimate())
+
+    def _brpop_read(self: Any, **options: Any) -> bool:
+        # A reply may still be due to what kombu sent before this channel was the node's (Mingle does).
+        if self.claimant is None or not self.claimant.awaiting:
+            return bool(super()._brpop_read(**options))  # type: ignore[misc]
+        connection = self.client.connection
+        try:
+            claims = self.claimant.read(connection)
+        except self.connection_errors:
+            connection.disconnect()
+            raise
+        finally:
+            if not self.claimant.awaiting:
+                self._in_poll = None
+                self._flush_brpop_reauth()
+        if not claims:
+            raise Empty()
+        self._deliver_all(claims)
+        return True
+
+    def _deliver_all(self: Any, claims: list[tuple[str, Claim]]) -> None:
+        """Hand messages to the consumer; those it has not seen when it raises go back."""
+        left = list(reversed(claims))
+        try:
+            while left:
+                self._deliver_one(*left.pop())
+        finally:
+            self._deliver_none(left[::-1])
+
+    def _deliver_one(self: Any, tag: str, claim: Claim) -> None:
+        queue = self.cluster_state.keys.queue_of(claim.home)
+        if queue not in self.connection._callbacks:
+            self.claimant.release([tag])
+            return
+        try:
+            payload = _payload(claim, tag)
+            self.claimant.hold(tag, _measured_task(payload))
+            self._queue_cycle.rotate(queue)
+            self.connection._deliver(payload, queue)
+        except UnreadableMessage as exc:
+            self.claimant.bury(tag, str(exc))
+
+    def _deliver_none(self: Any, claims: list[tuple[str, Claim]]) -> None:
+        if claims:
+            self.claimant.release([tag for tag, _ in claims])
+
+    def _sources_of(self: Any, queues: tuple[str, ...]) -> Sources:
+        if self._sources is None or self._sources[0] != queues:
+            lists = [
+                tuple(self.global_keyprefix + self._q_for_pri(queue, step) for queue in queues)
+                for step in self.priority_steps
+            ]
+            fair = self.queue_order_strategy == "round_robin"
+            self._sources = (queues, Sources(queues, tuple(lists), fair))
+        return self._sources[1]
+
+    def after_settle(self: Any) -> None:
+        """A slot came free: without an event loop nobody else would notice in time."""
+        transport = self.connection
+        if transport is not None and not transport.has_event_loop:
+            self.claimant.flush()
+            transport.cycle.wake()
+
+    def flush(self: Any) -> None:
+        """Settle what no claim took along."""
+        if self.claimant is not None:
+            self.claimant.flush()
+
+    # -- the queues as Celery sees them ---------------------------------------------------------------
+
+    def _size(self: Any, queue: str) -> int:
+        """Tasks that wait: on the shared queue, on wait lists, in inboxes."""
+        state = self.cluster_state
+        keys = state.keys
+        size = int(super()._size(queue))  # type: ignore[misc]
+        waits = [key for key in state.wait_lists() if keys.queue_of(key) == queue]
+        size += sum(int(state.client.llen(key)) for key in waits)
+        for name in state.node_names():
+            placed, _ = state.depth(name)
+            size += sum(depth.count for depth in placed if keys.queue_of(depth.home) == queue)
+        return size
+
+    def _purge(self: Any, queue: str) -> int:
+        """Throw away what :meth:`_size` counts; claimed tasks run on."""
+        state = self.cluster_state
+        lists = [state.keys.shared(self._q_for_pri(queue, step)) for step in self.priority_steps]
+        lists += [key for key in state.wait_lists() if state.keys.queue_of(key) == queue]
+        return state.purge(lists)
+
+    def close(self: Any) -> None:
+        """Close the channel. Claims stay in Redis, also those of a reply that nobody will read."""
+        if self.claimant is not None:
+            self._in_poll = None
+        super().close()  # type: ignore[misc]
+
+
+class Channel(Placing, kombu_redis.Channel):
+    """kombu's Redis channel, placing and claiming."""
+
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, "switchyard_namespace")
+
+
+class SentinelChannel(Placing, kombu_redis.SentinelChannel):
+    """kombu's Sentinel channel, placing and claiming."""
+
+    from_transport_options = (*kombu_redis.SentinelChannel.from_transport_options, "switchyard_namespace")
+
+
+class Transport(kombu_redis.Transport):
+    """kombu's Redis transport with our channel."""
+
+    Channel = Channel
+    has_event_loop = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cycle.close()
+        self.cycle = Poller()
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Let Celery's event loop drive the channels."""
+        self.has_event_loop = True
+        super().register_with_event_loop(connection, loop)
+
+
+class SentinelTransport(Transport):
+    """The same behind Redis Sentinel."""
+
+    default_port = 26379
+    Channel = SentinelChannel
+
+
+def _split(message: dict[str, Any]) -> tuple[PlacementRequest | None, dict[str, Any]]:
+    """The request for a placement and the message without it. The message itself stays as it is, because
+    a topic exchange puts it several times and a broken connection again."""
+    request = message["properties"].get(PLACEMENT)
+    if request is None:
+        return None, message
+    properties = {name: value for name, value in message["properties"].items() if name != PLACEMENT}
+    return (request if isinstance(request, PlacementRequest) else None), {**message, "properties": properties}
+
+
+def _payload(claim: Claim, tag: str) -> dict[str, Any]:
+    """The message as kombu wrote it, with a delivery tag that names the claim."""
+    try:
+        payload: dict[str, Any] = loads(claim.message)
+        payload["properties"]["delivery_tag"] = tag
+    except (ValueError, TypeError, KeyError) as exc:
+        raise UnreadableMessage(f"not a kombu message: {type(exc).__name__}: {exc}") from exc
+    return _redelivered(payload) if claim.deaths else payload
+
+
+def _redelivered(payload: dict[str, Any]) -> dict[str, Any]:
+    """Mark a message as kombu marks one that it hands out again."""
+    try:
+        payload["headers"]["redelivered"] = True
+        payload["properties"]["delivery_info"]["redelivered"] = True
+    except (KeyError, TypeError):
+        return payload
+    return payload
+
+
+def _measured_task(payload: dict[str, Any]) -> str | None:
+    headers = payload.get("headers") or {}
+    return None if headers.get("eta") else headers.get("task")

@@ -1,0 +1,42 @@
+"""Fixtures that every kind of test may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import servers
+from tests.support.servers import Server
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Server]:
+    """The embedded server, one for the whole run."""
+    with servers.running("valkey") as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=servers.kinds())
+def any_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Each kind of server that this machine offers, in turn."""
+    with servers.running(request.param) as server:
+        yield server
+
+
+@pytest.fixture
+def server(any_server: Server) -> Server:
+    """A server of each kind with empty databases."""
+    client = any_server.client()
+    client.flushall()
+    client.close()
+    return any_server
+
+
+@pytest.fixture
+def clean_valkey(valkey: Server) -> Server:
+    """The embedded server with empty databases."""
+    client = valkey.client()
+    client.flushall()
+    client.close()
+    return valkey

@@ -1,0 +1,73 @@
+"""The Celery application that worker processes of tests run; also used in the test process itself."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from celery import Celery
+
+import scheduler
+
+
+def make_app(broker: str, settings: scheduler.Settings | None = None, stock: bool = False) -> Celery:
+    """A fresh application on this broker, with the results beside the tasks."""
+    app = Celery("tests", broker=broker, backend=broker, set_as_current=False)
+    app.conf.update(worker_hijack_root_logger=True, broker_connection_retry_on_startup=True)
+    if stock:
+        app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1)
+    else:
+        scheduler.install(app, settings)
+    _define(app)
+    return app
+
+
+def _define(app: Celery) -> None:
+    @app.task(name="add")
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    @app.task(name="total")
+    def total(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    @app.task(name="noop", ignore_result=True)
+    def noop() -> None:
+        return None
+
+    @app.task(name="nap")
+    def nap(seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
+    @app.task(name="record", ignore_result=True)
+    def record(key: str, value: str, seconds: float = 0.0) -> None:
+        """Append to an independent ledger, a list in database 63."""
+        time.sleep(seconds)
+        _ledger(app).rpush(key, value)
+
+    @app.task(name="where", bind=True)
+    def where(self: Any, seconds: float = 0.0) -> str:
+        time.sleep(seconds)
+        return str(self.request.hostname).partition("@")[0]
+
+    @app.task(name="flaky", bind=True, max_retries=3, default_retry_delay=0)
+    def flaky(self: Any, fail: int) -> int:
+        if self.request.retries < fail:
+            raise self.retry(countdown=0)
+        return int(self.request.retries)
+
+    @app.task(name="fail")
+    def fail() -> None:
+        raise ValueError("as asked")
+
+
+def _ledger(app: Celery) -> Any:
+    import redis
+
+    return redis.Redis.from_url(app.conf.broker_url.rpartition("/")[0] + "/63")
+
+
+if "TEST_BROKER" in os.environ:
+    app = make_app(os.environ["TEST_BROKER"], stock=os.environ.get("TEST_STOCK") == "1")
