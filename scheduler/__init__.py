@@ -1,7 +1,7 @@
 """Switchyard: load-aware, loss-free scheduling for Celery on Redis or Valkey.
 
-    import scheduler
-    scheduler.install(app)
+import scheduler
+scheduler.install(app)
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ from kombu.exceptions import OperationalError
 from kombu.utils.url import maybe_sanitize_url
 from redis.exceptions import RedisError
 
+from scheduler.connection import Connection
 from scheduler.errors import BrokerUnreachable, ServerTooOld
 from scheduler.settings import Settings
 from scheduler.state import State
-from scheduler.connection import Connection
 
 #: Oldest servers whose commands we use: RPOP with a count, ZRANGE by score.
 OLDEST_REDIS = (6, 2)
@@ -53,5 +53,7 @@ def require_supported(state: State) -> str:
     oldest = OLDEST_VALKEY if valkey else OLDEST_REDIS
     if version < oldest:
         wanted = ".".join(map(str, oldest))
-        raise ServerTooOld(f"the broker is {name} {text}, but Switchyard needs {wanted} or later; upgrade the server")
+        raise ServerTooOld(
+            f"the broker is {name} {text}, but Switchyard needs {wanted} or later; upgrade the server"
+        )
     return f"{name} {text}"

@@ -1,4 +1,4 @@
-"""What a producer knows of the nodes: a snapshot, at most ``refresh`` old, kept fresh by its own placements."""
+"""What a producer knows of the nodes: a snapshot at most ``refresh`` old, which its placements keep fresh."""
 
 from __future__ import annotations
 

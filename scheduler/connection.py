@@ -53,6 +53,6 @@ class ConnectionPool(kombu_connection.ConnectionPool):
 class Connection(_OurTransport, kombu_connection.Connection):
     """A connection to the broker."""
 
-    def Pool(self, limit: int | None = None, **kwargs: Any) -> ConnectionPool:  # noqa: N802 - kombu's name
+    def Pool(self, limit: int | None = None, **kwargs: Any) -> ConnectionPool:
         """A pool of connections like this one."""
         return ConnectionPool(self, limit, **kwargs)

@@ -132,7 +132,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One message handed to a node. ``home`` is the list it came from, ``deaths`` the nodes lost holding it."""
+    """One message handed to a node; it came from the list ``home``, and ``deaths`` nodes died with it."""
 
     receipt: str
     home: str

@@ -52,7 +52,9 @@ class Placer:
             key=own.get("key"),
         )
 
-    def placement(self, intent: Intent, queue: str, priority: int, read: Callable[[], list[Node]]) -> Placement:
+    def placement(
+        self, intent: Intent, queue: str, priority: int, read: Callable[[], list[Node]]
+    ) -> Placement:
         """Rank the nodes that serve ``queue`` for this task."""
         self.cluster.refresh(read)
         nodes = self.cluster.serving(queue, intent.selector)
@@ -68,12 +70,15 @@ def _checked(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigurationError(f"placement of {task} must be a dict, not {type(options).__name__}")
     if unknown := set(options) - _OPTIONS:
         raise ConfigurationError(
-            f"placement of {task} has unknown {', '.join(sorted(unknown))}; known are {', '.join(sorted(_OPTIONS))}"
+            f"placement of {task} has unknown {', '.join(sorted(unknown))}; "
+            f"known are {', '.join(sorted(_OPTIONS))}"
         )
     wrong = [key for key in ("strategy", "node") if not isinstance(options.get(key, ""), str)]
     wrong += ["overflow"] if not isinstance(options.get("overflow", True), bool) else []
     labels = options.get("labels", {})
-    if not isinstance(labels, Mapping) or not all(isinstance(part, str) for kv in labels.items() for part in kv):
+    if not isinstance(labels, Mapping) or not all(
+        isinstance(part, str) for kv in labels.items() for part in kv
+    ):
         wrong.append("labels")
     if wrong:
         raise ConfigurationError(

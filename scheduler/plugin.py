@@ -13,11 +13,11 @@ from celery.app.routes import Router as CeleryRouter
 from celery.app.routes import prepare
 from kombu.utils.imports import symbol_by_name
 
+from scheduler.connection import Connection
 from scheduler.errors import ConfigurationError
 from scheduler.placing import Placer
 from scheduler.router import Router
 from scheduler.settings import Settings, load
-from scheduler.connection import Connection
 
 #: Settings of Celery that make "nothing is ever lost" true. They are defaults: what the user sets wins.
 SAFE_DEFAULTS: Mapping[str, Any] = {
@@ -45,7 +45,7 @@ class Installation:
 class PlacingAMQP(AMQP):
     """Celery's messaging, with our connection and our router around the user's own routes."""
 
-    def Connection(self, *args: Any, **kwargs: Any) -> Connection:  # noqa: N802, D102 - Celery's name
+    def Connection(self, *args: Any, **kwargs: Any) -> Connection:  # noqa: D102 - Celery's name
         options = {
             "switchyard_namespace": installation(self.app).settings.namespace,
             **(kwargs.pop("transport_options", None) or {}),
@@ -55,7 +55,13 @@ class PlacingAMQP(AMQP):
     def flush_routes(self) -> None:
         """Wrap whatever ``task_routes`` says now; Celery calls this whenever it changes."""
         users = CeleryRouter(routes=prepare(self.app.conf.task_routes), app=self.app)
-        self._rtable = [Router(installation(self.app).placer, users.lookup_route)]
+
+        def lookup(name: str, args: Any, kwargs: Any, options: Mapping[str, Any], task: Any) -> Any:
+            # Celery falls back to the default queue only where no router answers, and ours always does.
+            found = users.lookup_route(name, args, kwargs, options, task)
+            return found or (None if "queue" in options else self.app.conf.task_default_queue)
+
+        self._rtable = [Router(installation(self.app).placer, lookup)]
 
 
 def install(

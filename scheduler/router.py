@@ -32,7 +32,9 @@ class Router:
     ``lookup`` asks the user's own routers; what it finds is kept, and the placement is added to it.
     """
 
-    def __init__(self, placer: Placer, lookup: Callable[..., dict[str, Any] | str | None] | None = None) -> None:
+    def __init__(
+        self, placer: Placer, lookup: Callable[..., dict[str, Any] | str | None] | None = None
+    ) -> None:
         self.placer = placer
         self._lookup = lookup
 
@@ -51,12 +53,11 @@ class Router:
         and put into the headers, where a retry finds it again.
         """
         found = self._lookup(name, args, kwargs, options, task) if self._lookup else None
-        route = {"queue": found} if isinstance(found, str) else dict(found or {})
+        route: dict[str, Any] = {"queue": found} if isinstance(found, str) else dict(found or {})
         asked = options.pop(PLACEMENT, None)
-        asked = options.pop(PLACEMENT, None)
+        kept = (options.get("headers") or {}).get(PLACEMENT)
+        wanted = next((wish for wish in (asked, kept, route.get(PLACEMENT)) if wish is not None), None)
+        route[PLACEMENT] = PlacementRequest(self.placer.intent(name, wanted), self.placer)
         if asked is not None:
             options["headers"] = {**(options.get("headers") or {}), PLACEMENT: dict(asked)}
-        else:
-            asked = (options.get("headers") or {}).get(PLACEMENT)
-        route[PLACEMENT] = PlacementRequest(self.placer.intent(name, asked or route.get(PLACEMENT)), self.placer)
         return route

@@ -51,12 +51,18 @@ class Settings(BaseSettings):
 
     strategy: str = Field("least_load", description="for tasks that no rule names one for")
     rules: tuple[Rule, ...] = Field((), description="the first that matches a task's name decides")
-    namespace: str = Field("switchyard", pattern=r"^[A-Za-z0-9_.-]+$", description="one per cluster on a database")
+    namespace: str = Field(
+        "switchyard", pattern=r"^[A-Za-z0-9_.-]+$", description="one per cluster on a database"
+    )
     refresh: float = Field(1.0, gt=0, le=60, description="age at which a producer reads the nodes again")
     renew: float = Field(1.0, gt=0, le=60, description="between two heartbeats of a node")
     lease: float = Field(5.0, gt=0, le=600, description="silence after which a node counts as lost")
-    poll: float = Field(1.0, gt=0, le=60, description="longest a free node goes without looking at the queues")
-    max_deliveries: int = Field(5, ge=1, description="nodes that may die holding a task before it is given up")
+    poll: float = Field(
+        1.0, gt=0, le=60, description="longest a free node goes without looking at the queues"
+    )
+    max_deliveries: int = Field(
+        5, ge=1, description="nodes that may die holding a task before it is given up"
+    )
     node: str | None = Field(None, min_length=1, max_length=200, description="this node's name")
     labels: dict[str, str] = Field(default_factory=dict, description="this node's labels")
 
@@ -107,7 +113,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
-        raise ConfigurationError(f"cannot read settings from {path}: {exc.strerror}; check the path") from None
+        raise ConfigurationError(
+            f"cannot read settings from {path}: {exc.strerror}; check the path"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"{path} is not valid TOML: {exc}; mend that line") from None
     return values

@@ -94,16 +94,19 @@ class Depth:
 class State:
     """The cluster's state behind one connection pool."""
 
-    def __init__(self, client: Redis[bytes], keys: Keys) -> None:
+    def __init__(self, client: Redis, keys: Keys) -> None:
         self.client = client
         self.keys = keys
+
+    def _send(self, *command: str | bytes | int | float) -> Any:
+        return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
         operation = script(name)
         try:
-            return self.client.execute_command("EVALSHA", operation.sha, len(keys), *keys, *args)
+            return self._send("EVALSHA", operation.sha, len(keys), *keys, *args)
         except NoScriptError:
-            return self.client.execute_command("EVAL", operation.source, len(keys), *keys, *args)
+            return self._send("EVAL", operation.source, len(keys), *keys, *args)
 
     def load(self, *names: str) -> None:
         """Teach the server these operations, for callers that send commands themselves."""
@@ -129,7 +132,8 @@ class State:
         """Take a node name. ``dead_incarnation`` is a holder that the caller knows to be dead."""
         k = self.keys
         keys = [k.nodes, k.node(name), k.inbox(name), k.claims(name), k.epoch, k.lost, k.queues, k.events]
-        args = [name, incarnation, lease_ms, dead_incarnation, len(queues), *queues, *_flat(fields)]
+        args: list[str | bytes | int] = [name, incarnation, lease_ms, dead_incarnation]
+        args += [len(queues), *queues, *_flat(fields)]
         reply = [_text(part) for part in self._run("register", keys, args)]
         if reply[0] == "held":
             return Registration("held", held_ms=int(reply[1]), held_by=f"{reply[2]} pid {reply[3]}")
@@ -141,7 +145,8 @@ class State:
         """Prolong a lease and publish the node's load."""
         k = self.keys
         keys = [k.nodes, k.node(name), k.queues, k.waiting]
-        args = [name, epoch, lease_ms, k.prefix, len(queues), *queues, *_flat(fields)]
+        args: list[str | bytes | int] = [name, epoch, lease_ms, k.prefix]
+        args += [len(queues), *queues, *_flat(fields)]
         reply = self._run("renew", keys, args)
         if reply[0] == b"fenced":
             return Renewal(fenced=True)
@@ -184,7 +189,7 @@ class State:
         restored = given_up = 0
         for _ in range(MAX_BATCHES):
             how = "left" if left else "lost"
-            args = [name, epoch, how, k.prefix, BATCH, max_deliveries, REMEMBER_MS]
+            args: Args = (name, epoch, how, k.prefix, BATCH, max_deliveries, REMEMBER_MS)
             moved, buried, more = self._run("reap", keys, args)
             if moved < 0:
                 return Reaped(alive=True)
@@ -229,7 +234,13 @@ class State:
         return Placed(placement.candidates[index - 1], outstanding) if index else Placed(None)
 
     def claim_command(
-        self, name: str, epoch: str, want: int, queues: Sequence[str], groups: Sequence[Sequence[str]], fair: bool
+        self,
+        name: str,
+        epoch: str,
+        want: int,
+        queues: Sequence[str],
+        groups: Sequence[Sequence[str]],
+        fair: bool,
     ) -> tuple[str | int, ...]:
         """The command that claims up to ``want`` messages from inbox, then ``groups`` of lists."""
         k = self.keys
@@ -261,21 +272,25 @@ class State:
         return Settlement(False, settled=int(reply[1]))
 
     def claim(
-        self, name: str, epoch: str, want: int, queues: Sequence[str], groups: Sequence[Sequence[str]], fair: bool = True
+        self,
+        name: str,
+        epoch: str,
+        want: int,
+        queues: Sequence[str],
+        groups: Sequence[Sequence[str]],
+        fair: bool = True,
     ) -> Claimed:
         """Hand a node up to ``want`` messages."""
         self.load("claim")
         command = self.claim_command(name, epoch, want, queues, groups, fair)
-        return self.read_claimed(self.client.execute_command(*command))
+        return self.read_claimed(self._send(*command))
 
     def settle(self, name: str, epoch: str, receipts: Sequence[str]) -> Settlement:
         """Settle up to SETTLE_MAX receipts of one epoch."""
         command = self.settle_command(name, epoch, receipts)
         return self.read_settlement(self._run("settle", command[3:8], command[8:]))  # type: ignore[arg-type]
 
-    def release(
-        self, name: str, epoch: str, messages: Sequence[tuple[str, str]], front: bool = True
-    ) -> int:
+    def release(self, name: str, epoch: str, messages: Sequence[tuple[str, str]], front: bool = True) -> int:
         """Give (receipt, changed message or '') back to their homes, oldest first. In batches."""
         k = self.keys
         keys = [k.nodes, k.node(name), k.claims(name), k.waiting]

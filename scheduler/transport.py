@@ -6,136 +6,22 @@ claims. Everything else, replies and events and other people's consumers, stays 
 
 from __future__ import annotations
 
-import socket
-from contextlib import suppress
-from time import monotonic
+import time
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
-from kombu.transport import virtual
-from kombu.transport.redis import Empty, MultiChannelPoller
-from kombu.utils.eventio import READ
+from kombu.transport.redis import Empty
 from kombu.utils.json import dumps, loads
 from redis import Redis
 
 from scheduler.claiming import Claimant, Sources
 from scheduler.keys import Keys
 from scheduler.models import Claim
+from scheduler.poller import Poller
+from scheduler.qos import Message, QoS, UnreadableMessage, redelivered
 from scheduler.router import PLACEMENT, PlacementRequest
 from scheduler.scripts import script
 from scheduler.state import State
-
-
-class UnreadableMessage(Exception):
-    """A claimed message is not what kombu writes."""
-
-
-class Message(virtual.Message):
-    """kombu's message, which says so when its payload is no message at all."""
-
-    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
-        try:
-            super().__init__(payload, channel=channel, **kwargs)
-        except Exception as exc:
-            raise UnreadableMessage(f"not a kombu message: {type(exc).__name__}: {exc}") from exc
-
-
-class QoS(kombu_redis.QoS):
-    """Acknowledgements of claimed messages go to the claimant; all others are kombu's."""
-
-    def append(self, message: Any, delivery_tag: str) -> None:
-        """Note a message that was handed out."""
-        if self._claimant_of(delivery_tag):
-            virtual.QoS.append(self, message, delivery_tag)
-        else:
-            super().append(message, delivery_tag)
-
-    def ack(self, delivery_tag: str) -> None:
-        """Settle a claimed message; the round trip is shared with others."""
-        claimant = self._claimant_of(delivery_tag)
-        if claimant is None:
-            super().ack(delivery_tag)
-            return
-        claimant.settle(delivery_tag)
-        virtual.QoS.ack(self, delivery_tag)
-        self.channel.after_settle()
-
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Settle a claimed message, or give it back to the end of its queue, as kombu does."""
-        claimant = self._claimant_of(delivery_tag)
-        if claimant is None:
-            super().reject(delivery_tag, requeue=requeue)
-            return
-        if not requeue:
-            self.ack(delivery_tag)
-            return
-        message = _redelivered(self._delivered[delivery_tag]._raw)
-        claimant.release([delivery_tag], [dumps(message)], front=False)
-        virtual.QoS.ack(self, delivery_tag)
-        self.channel.after_settle()
-
-    def restore_unacked(self, client: Any = None) -> None:
-        """Give back what is kombu's; claims live in Redis and outlast this channel."""
-        for tag in [tag for tag in self._delivered if self._claimant_of(tag)]:
-            del self._delivered[tag]
-        super().restore_unacked(client)
-
-    def restore_unacked_once(self, stderr: Any = None) -> None:
-        """As :meth:`restore_unacked`, when the channel closes."""
-        if self.channel.claimant is None:
-            super().restore_unacked_once(stderr)
-            return
-        self._on_collect.cancel()
-        self.restore_unacked()
-
-    def _claimant_of(self, delivery_tag: str) -> Claimant | None:
-        claimant: Claimant | None = self.channel.claimant
-        return claimant if claimant is not None and claimant.holds(delivery_tag) else None
-
-
-class Poller(MultiChannelPoller):
-    """kombu's poller, which sends what is to be settled before it waits, and can be woken from a wait."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._woken: socket.socket | None = None
-        self._waker: socket.socket | None = None
-
-    def on_poll_start(self) -> None:
-        """Start claims, which take settlements along, then send the settlements that are left."""
-        super().on_poll_start()
-        for channel in self._channels:
-            channel.flush()
-
-    def get(self, callback: Any, timeout: float | None = None) -> Any:
-        """Wait for the next message, without an event loop."""
-        if self._woken is None:
-            self._woken, self._waker = socket.socketpair()
-            self._waker.setblocking(False)
-            self.poller.register(self._woken, READ)
-        return super().get(callback, timeout)
-
-    def handle_event(self, fileno: int, event: int) -> Any:
-        """Act on one readable connection."""
-        if self._woken is not None and fileno == self._woken.fileno():
-            self._woken.recv(4096)
-            return None
-        return super().handle_event(fileno, event)
-
-    def wake(self) -> None:
-        """End a wait in :meth:`get` early: a slot came free."""
-        if self._waker is not None:
-            with suppress(BlockingIOError):
-                self._waker.send(b"\0")
-
-    def close(self) -> None:
-        """Close the poller and its waker."""
-        super().close()
-        if self._woken is not None and self._waker is not None:
-            self._unregister_from_poll(self._woken)
-            self._woken.close()
-            self._waker.close()
-            self._woken = self._waker = None
 
 
 class Placing:
@@ -169,7 +55,8 @@ class Placing:
             # Not self.Client: it may prefix keys, which ours carry already.
             keys = Keys(self.switchyard_namespace, self.global_keyprefix)
             self._state, self._state_pool = State(Redis(connection_pool=self.pool), keys), self.pool
-        return self._state
+        state: State = self._state
+        return state
 
     # -- placing --------------------------------------------------------------------------------------
 
@@ -194,7 +81,9 @@ class Placing:
         if placement.candidates:
             cluster.expect(placement.candidates[0])
 
-    def _put_fanout(self: Any, exchange: str, message: dict[str, Any], routing_key: str, **kwargs: Any) -> None:
+    def _put_fanout(
+        self: Any, exchange: str, message: dict[str, Any], routing_key: str, **kwargs: Any
+    ) -> None:
         super()._put_fanout(exchange, _split(message)[1], routing_key, **kwargs)  # type: ignore[misc]
 
     def create_publish_batch(self: Any, max_size: int) -> Any:
@@ -227,7 +116,7 @@ class Placing:
         if not queues:
             return
         self._in_poll = self.client.connection
-        self._brpop_sent_at = monotonic()
+        self._brpop_sent_at = time.monotonic()
         self.claimant.start(self._in_poll, self._sources_of(queues), self.qos.can_consume_max_estimate())
 
     def _brpop_read(self: Any, **options: Any) -> bool:
@@ -283,7 +172,8 @@ class Placing:
             ]
             fair = self.queue_order_strategy == "round_robin"
             self._sources = (queues, Sources(queues, tuple(lists), fair))
-        return self._sources[1]
+        sources: Sources = self._sources[1]
+        return sources
 
     def after_settle(self: Any) -> None:
         """A slot came free: without an event loop nobody else would notice in time."""
@@ -303,7 +193,7 @@ class Placing:
         """Tasks that wait: on the shared queue, on wait lists, in inboxes."""
         state = self.cluster_state
         keys = state.keys
-        size = int(super()._size(queue))  # type: ignore[misc]
+        size: int = super()._size(queue)  # type: ignore[misc]
         waits = [key for key in state.wait_lists() if keys.queue_of(key) == queue]
         size += sum(int(state.client.llen(key)) for key in waits)
         for name in state.node_names():
@@ -313,7 +203,7 @@ class Placing:
 
     def _purge(self: Any, queue: str) -> int:
         """Throw away what :meth:`_size` counts; claimed tasks run on."""
-        state = self.cluster_state
+        state: State = self.cluster_state
         lists = [state.keys.shared(self._q_for_pri(queue, step)) for step in self.priority_steps]
         lists += [key for key in state.wait_lists() if state.keys.queue_of(key) == queue]
         return state.purge(lists)
@@ -345,8 +235,7 @@ class Transport(kombu_redis.Transport):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.cycle.close()
-        self.cycle = Poller()
+        self.cycle: Any = Poller()
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         """Let Celery's event loop drive the channels."""
@@ -362,12 +251,15 @@ class SentinelTransport(Transport):
 
 
 def _split(message: dict[str, Any]) -> tuple[PlacementRequest | None, dict[str, Any]]:
-    """The request for a placement and the message without it. The message itself stays as it is, because
-    a topic exchange puts it several times and a broken connection again."""
+    """The request for a placement and the message without it, with the time in its place.
+
+    The message itself stays as it is: a topic exchange puts it several times, a broken connection again.
+    """
     request = message["properties"].get(PLACEMENT)
     if request is None:
         return None, message
     properties = {name: value for name, value in message["properties"].items() if name != PLACEMENT}
+    properties.setdefault("timestamp", time.time())  # AMQP's own property; the age that `queues` shows
     return (request if isinstance(request, PlacementRequest) else None), {**message, "properties": properties}
 
 
@@ -378,17 +270,7 @@ def _payload(claim: Claim, tag: str) -> dict[str, Any]:
         payload["properties"]["delivery_tag"] = tag
     except (ValueError, TypeError, KeyError) as exc:
         raise UnreadableMessage(f"not a kombu message: {type(exc).__name__}: {exc}") from exc
-    return _redelivered(payload) if claim.deaths else payload
-
-
-def _redelivered(payload: dict[str, Any]) -> dict[str, Any]:
-    """Mark a message as kombu marks one that it hands out again."""
-    try:
-        payload["headers"]["redelivered"] = True
-        payload["properties"]["delivery_info"]["redelivered"] = True
-    except (KeyError, TypeError):
-        return payload
-    return payload
+    return redelivered(payload) if claim.deaths else payload
 
 
 def _measured_task(payload: dict[str, Any]) -> str | None:

@@ -43,7 +43,12 @@ class Agent:
     """The lease of one node, kept by a thread of its own: a busy event loop must not lose it."""
 
     def __init__(
-        self, state: State, claimant: Claimant, settings: Settings, hostname: str, observe: Callable[[], Observation]
+        self,
+        state: State,
+        claimant: Claimant,
+        settings: Settings,
+        hostname: str,
+        observe: Callable[[], Observation],
     ) -> None:
         self.state = state
         self.claimant = claimant
@@ -83,8 +88,10 @@ class Agent:
             self.state.reap(self.name, self.settings.max_deliveries, self.claimant.epoch, left=True)
         except RedisError as exc:
             logger.warning(
-                "Node %s could not say goodbye: %s. Its tasks come back when its lease runs out, within %s s.",
-                self.name, exc, self.settings.lease,
+                "Node %s could not say goodbye: %s. Its tasks come back when its lease ends, within %s s.",
+                self.name,
+                exc,
+                self.settings.lease,
             )
 
     def nudge(self) -> None:
@@ -102,7 +109,12 @@ class Agent:
         while True:
             seen = self.observe()
             answer = self.state.register(
-                self.name, self.incarnation, self._lease_ms, seen.queues, self._fields(seen), self._dead_holder()
+                self.name,
+                self.incarnation,
+                self._lease_ms,
+                seen.queues,
+                self._fields(seen),
+                self._dead_holder(),
             )
             if answer.answer in ("new", "kept"):
                 self.claimant.epoch = answer.epoch
@@ -139,7 +151,9 @@ class Agent:
 
     def _beat(self) -> None:
         seen = self.observe()
-        renewal = self.state.renew(self.name, self.claimant.epoch, self._lease_ms, seen.queues, self._fields(seen))
+        renewal = self.state.renew(
+            self.name, self.claimant.epoch, self._lease_ms, seen.queues, self._fields(seen)
+        )
         if renewal.fenced:
             logger.warning("Node %s was fenced: its lease ran out. It registers again.", self.name)
             self._register()
@@ -169,7 +183,9 @@ class Agent:
             if not reaped.alive:
                 logger.warning(
                     "Node %s is lost: %d tasks given back to their queues, %d given up.",
-                    name, reaped.restored, reaped.given_up,
+                    name,
+                    reaped.restored,
+                    reaped.given_up,
                 )
                 self.claimant.look = True
 

@@ -19,7 +19,7 @@ from workers.agent import Agent, Observation
 logger = logging.getLogger(__name__)
 
 
-class NodeStep(bootsteps.StartStopStep):  # type: ignore[misc]
+class NodeStep(bootsteps.StartStopStep):
     """Joins the cluster when the consumer is ready to consume, leaves it when the worker is done."""
 
     requires = (Tasks,)
@@ -70,7 +70,9 @@ class NodeStep(bootsteps.StartStopStep):  # type: ignore[misc]
         except SwitchyardError as exc:
             logger.critical("%s", exc)
             raise SystemExit(1) from None
-        logger.info("Node %s is up: epoch %s, labels %s.", agent.name, claimant.epoch, settings.labels or "none")
+        logger.info(
+            "Node %s is up: epoch %s, labels %s.", agent.name, claimant.epoch, settings.labels or "none"
+        )
         return agent
 
     @staticmethod

@@ -37,7 +37,9 @@ def make(name: str) -> Strategy:
         raise ConfigurationError(f"unknown strategy {name!r}{hint} Installed are {', '.join(names())}")
     strategy: Strategy = others[name].load()()
     if not callable(getattr(strategy, "rank", None)):
-        raise ConfigurationError(f"strategy {name!r} from {others[name].value} has no method rank(task, nodes)")
+        raise ConfigurationError(
+            f"strategy {name!r} from {others[name].value} has no method rank(task, nodes)"
+        )
     return strategy
 
 

@@ -18,5 +18,5 @@ class Strategy(Protocol):
     overflow: ClassVar[bool] = True
 
     def rank(self, task: Task, nodes: Sequence[Node]) -> Sequence[Node]:
-        """The nodes to try, best first. ``nodes`` are those that may run the task, in name order, never empty."""
+        """The nodes to try, best first, of ``nodes`` that may run the task: in name order, never none."""
         ...

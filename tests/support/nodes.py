@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,13 +88,26 @@ def worker(
     else:
         command = ["-m", "workers.cli", "worker", "-A", APP, "--node", name, "--slots", str(slots)]
         command += ["--queues", queues, *options]
-        command += ["--", "-P", pool, "--loglevel", "INFO", "--without-mingle", "--without-gossip", *celery_options]
+        command += [
+            "--",
+            "-P",
+            pool,
+            "--loglevel",
+            "INFO",
+            "--without-mingle",
+            "--without-gossip",
+            *celery_options,
+        ]
     log = tmp_path / f"{name}.{len(list(tmp_path.iterdir()))}.log"
     extra = {**(env or {}), **({"TEST_STOCK": "1"} if stock else {})}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, *command], env=environment(server, db, **extra), cwd=ROOT,
-            stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+            [sys.executable, *command],
+            env=environment(server, db, **extra),
+            cwd=ROOT,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     running = WorkerProcess(name, process, log)
     try:
@@ -114,8 +127,6 @@ def _wait_ready(running: WorkerProcess, server: Server, db: int, stock: bool) ->
 
 
 def _stop(running: WorkerProcess) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(running.process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     running.process.wait(10)

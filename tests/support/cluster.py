@@ -1,0 +1,64 @@
+"""A cluster of nodes without processes: the Lua operations as tests drive them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from scheduler.keys import Keys
+from scheduler.models import Placement, Selector
+from scheduler.state import State
+from tests.support.servers import Server
+
+#: Long enough that no lease runs out by itself while a test runs, in ms.
+LEASE_MS = 600_000
+
+
+@dataclass
+class Cluster:
+    """Registers nodes and speaks for them."""
+
+    state: State
+    epochs: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def on(cls, server: Server) -> Cluster:
+        """A cluster on the server's first database."""
+        return cls(State(server.client(), Keys()))
+
+    def join(self, name: str, limit: int = 1, lease_ms: int = LEASE_MS, incarnation: str = "") -> str:
+        """Register a node that serves queue ``q``."""
+        fields = {
+            "slots": limit,
+            "limit": limit,
+            "queues": json.dumps(["q"]),
+            "labels": "{}",
+            "lease": lease_ms,
+        }
+        answer = self.state.register(name, incarnation or f"{name}-1", lease_ms, ["q"], fields)
+        self.epochs[name] = answer.epoch
+        return answer.answer
+
+    def place(
+        self, message: str, *candidates: str, bounded: bool = True, selector: Selector | None = None
+    ) -> str | None:
+        """Place a message of queue ``q``; the node that got it or None."""
+        placement = Placement(candidates, bounded, selector or Selector())
+        return self.state.place(placement, "q", ["q"], 0, message).node
+
+    def claim(self, name: str, want: int = 1, lists: tuple[str, ...] = ("q",)) -> list[tuple[str, str]]:
+        """Claim for a node: receipts and messages."""
+        claimed = self.state.claim(name, self.epochs[name], want, ["q"], [lists])
+        return [(claim.receipt, claim.message.decode()) for claim in claimed.claims]
+
+    def shared(self) -> list[str]:
+        """Messages on the shared queue, the one to be claimed next first."""
+        return [message.decode() for message in reversed(self.state.client.lrange("q", 0, -1))]
+
+    def outstanding(self, name: str) -> int:
+        """Inbox and claims of a node."""
+        return next(node.outstanding for node in self.state.snapshot() if node.name == name)
+
+    def expire(self, name: str) -> None:
+        """Let a node's lease run out now."""
+        self.state.client.zadd(self.state.keys.nodes, {name: 1})

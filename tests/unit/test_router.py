@@ -1,0 +1,93 @@
+"""The router picks the placement and leaves the queue to the user's own routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from celery import Celery
+
+import scheduler
+from scheduler.errors import ConfigurationError, UnsupportedBroker
+from scheduler.plugin import installation
+
+
+def installed(**conf: Any) -> Celery:
+    app = Celery("x", broker="redis://127.0.0.1:1/0", set_as_current=False)
+    app.conf.update(conf)
+    scheduler.install(app, scheduler.Settings())
+    return app
+
+
+def test_the_users_routes_pick_the_queue_whenever_they_are_set() -> None:
+    """Installing Switchyard would send tasks to other queues than before."""
+    app = installed(task_routes={"a.*": {"queue": "early"}})
+    assert app.amqp.router.route({}, "a.b")["queue"].name == "early"
+    app.conf.update(task_routes={"a.*": "late"})
+    assert app.amqp.router.route({}, "a.b")["queue"].name == "late"
+    assert app.amqp.router.route({}, "other")["queue"].name == "celery"
+
+
+def test_what_a_caller_passes_wins_over_the_route() -> None:
+    """`apply_async(queue=...)` would be ignored."""
+    app = installed(task_routes={"a": {"queue": "route"}})
+    route = app.amqp.router.route({"queue": "caller", "priority": 3}, "a")
+    assert (route["queue"].name, route["priority"]) == ("caller", 3)
+
+
+def test_the_callers_placement_is_kept_in_a_header_for_retries() -> None:
+    """A retried task would forget which nodes may run it."""
+    route = installed().amqp.router.route({"placement": {"node": "n1"}, "headers": {"mine": 1}}, "a")
+    assert route["headers"] == {"mine": 1, "placement": {"node": "n1"}}
+    again = installed().amqp.router.route({"headers": route["headers"]}, "a")
+    assert again["placement"].intent.selector.node == "n1"
+
+
+def test_users_settings_win_over_ours() -> None:
+    """Installing Switchyard would overrule what the user chose."""
+    app = installed(task_acks_late=False, worker_prefetch_multiplier=8)
+    assert (app.conf.task_acks_late, app.conf.worker_prefetch_multiplier) == (False, 8)
+    assert installed().conf.task_acks_late is True
+    later = installed()
+    later.conf.task_acks_late = False
+    assert later.conf.task_acks_late is False
+
+
+@pytest.mark.parametrize("url", ["amqp://localhost", "memory://", "filesystem://"])
+def test_any_other_broker_is_refused_by_name(url: str) -> None:
+    """Tasks would silently go unplaced."""
+    app = installed()
+    app.conf.broker_url = url
+    with pytest.raises(UnsupportedBroker, match=url.partition(":")[0]):
+        app.connection().connect()
+
+
+@pytest.mark.parametrize(
+    ("url", "transport", "ssl"),
+    [
+        ("redis://h:1/0", "Transport", False),
+        ("rediss://h:1/0?ssl_cert_reqs=required", "Transport", True),
+        ("redis+socket:///tmp/x.sock", "Transport", False),
+        ("sentinel://a:1;sentinel://b:1", "SentinelTransport", False),
+    ],
+)
+def test_every_kind_of_redis_url_keeps_its_meaning(url: str, transport: str, ssl: bool) -> None:
+    """TLS would be dropped, or Sentinel ignored."""
+    app = installed()
+    app.conf.broker_url = url
+    connection = app.connection()
+    assert type(connection.transport).__name__ == transport
+    assert type(connection.transport).__module__ == "scheduler.transport"
+    assert bool(connection.ssl) is ssl
+
+
+def test_an_application_without_install_is_told_what_to_add() -> None:
+    """The command line would fail with an AttributeError."""
+    with pytest.raises(ConfigurationError, match=r"scheduler\.install"):
+        installation(Celery("bare", set_as_current=False))
+
+
+def test_settings_and_config_together_are_refused() -> None:
+    """One of the two would be ignored without a word."""
+    with pytest.raises(ConfigurationError, match="not both"):
+        scheduler.install(Celery("x", set_as_current=False), scheduler.Settings(), config="x.toml")

@@ -1,0 +1,80 @@
+"""Settings are read from file and environment, and mistakes are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scheduler.errors import ConfigurationError
+from scheduler.settings import Settings, load
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in [name for name in os.environ if name.startswith("SWITCHYARD_")]:
+        monkeypatch.delenv(name)
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "switchyard.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_with_rules_is_read(tmp_path: Path) -> None:
+    """A deployment could not say how its tasks are placed."""
+    settings = load(write(tmp_path, 'lease = 10\n[[rules]]\ntask = "reports.*"\nlabels = {gpu = "h100"}\n'))
+    assert settings.lease == 10
+    assert settings.rule_for("reports.daily").labels == {"gpu": "h100"}
+    assert settings.rule_for("other").labels == {}
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One machine could not differ from the shared file."""
+    monkeypatch.setenv("SWITCHYARD_LEASE", "7.5")
+    monkeypatch.setenv("SWITCHYARD_LABELS", '{"zone": "a"}')
+    settings = load(write(tmp_path, "lease = 10\n"))
+    assert settings.lease == 7.5
+    assert settings.labels == {"zone": "a"}
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("leese = 3\n", ["'leese'", "switchyard.toml", "'lease'"]),
+        ('[[rules]]\nstrateggy = "random"\n', ["strateggy", "switchyard.toml", "'strategy'"]),
+        ("lease = \n", ["switchyard.toml", "not valid TOML", "line 1"]),
+        ('lease = "soon"\n', ["'lease'", "switchyard.toml"]),
+        ("lease = 1\nrenew = 1\n", ["lease", "twice"]),
+    ],
+)
+def test_mistakes_in_a_file_are_named(tmp_path: Path, text: str, parts: list[str]) -> None:
+    """A misspelt or impossible setting would be ignored, or end in a traceback."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(write(tmp_path, text))
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_an_unknown_variable_is_named_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt variable would be ignored."""
+    monkeypatch.setenv("SWITCHYARD_LEESE", "3")
+    with pytest.raises(ConfigurationError, match=r"SWITCHYARD_LEESE.*'SWITCHYARD_LEASE'"):
+        load()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A wrong path would silently mean the defaults."""
+    with pytest.raises(ConfigurationError, match=r"nowhere\.toml"):
+        load(tmp_path / "nowhere.toml")
+
+
+def test_settings_do_not_change() -> None:
+    """Two threads could see different rules."""
+    from pydantic import ValidationError
+
+    with pytest.raises(ValidationError):
+        Settings().lease = 3  # type: ignore[misc]
