@@ -201,6 +201,10 @@ class Placing:
             size += sum(depth.count for depth in placed if keys.queue_of(depth.home) == queue)
         return size
 
+    def _has_queue(self: Any, queue: str, **kwargs: Any) -> bool:
+        """Whether tasks wait anywhere for the queue: for kombu an empty queue does not exist."""
+        return bool(super()._has_queue(queue, **kwargs)) or self._size(queue) > 0  # type: ignore[misc]
+
     def _purge(self: Any, queue: str) -> int:
         """Throw away what :meth:`_size` counts; claimed tasks run on."""
         state: State = self.cluster_state

@@ -24,41 +24,41 @@ def make_app(broker: str, settings: scheduler.Settings | None = None, stock: boo
 
 
 def _define(app: Celery) -> None:
-    @app.task(name="add")
+    @app.task(shared=False, name="add")
     def add(x: int, y: int) -> int:
         return x + y
 
-    @app.task(name="total")
+    @app.task(shared=False, name="total")
     def total(numbers: list[int]) -> int:
         return sum(numbers)
 
-    @app.task(name="noop", ignore_result=True)
+    @app.task(shared=False, name="noop", ignore_result=True)
     def noop() -> None:
         return None
 
-    @app.task(name="nap")
+    @app.task(shared=False, name="nap")
     def nap(seconds: float) -> float:
         time.sleep(seconds)
         return seconds
 
-    @app.task(name="record", ignore_result=True)
+    @app.task(shared=False, name="record", ignore_result=True)
     def record(key: str, value: str, seconds: float = 0.0) -> None:
         """Append to an independent ledger, a list in database 63."""
         time.sleep(seconds)
         _ledger(app).rpush(key, value)
 
-    @app.task(name="where", bind=True)
+    @app.task(shared=False, name="where", bind=True)
     def where(self: Any, seconds: float = 0.0) -> str:
         time.sleep(seconds)
         return str(self.request.hostname).partition("@")[0]
 
-    @app.task(name="flaky", bind=True, max_retries=3, default_retry_delay=0)
+    @app.task(shared=False, name="flaky", bind=True, max_retries=3, default_retry_delay=0)
     def flaky(self: Any, fail: int) -> int:
         if self.request.retries < fail:
             raise self.retry(countdown=0)
         return int(self.request.retries)
 
-    @app.task(name="fail")
+    @app.task(shared=False, name="fail")
     def fail() -> None:
         raise ValueError("as asked")
 
