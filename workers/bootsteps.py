@@ -85,12 +85,11 @@ class NodeStep(bootsteps.StartStopStep):
 def observe(c: Any) -> Observation:
     """The consumer's figures for a heartbeat."""
     slots = getattr(c.controller, "max_concurrency", None) or c.pool.num_processes or 1
-    channel = c.task_consumer.channel if c.task_consumer is not None else None
     limit = c.qos.value if c.qos is not None and c.qos.value else slots
     return Observation(
         slots=slots,
         limit=limit,
-        queues=tuple(channel.active_queues) if channel is not None else (),
+        queues=tuple(queue.name for queue in c.app.amqp.queues.consume_from.values()),
         active=len(worker_state.active_requests),
         stopping=worker_state.should_stop is not None or worker_state.should_terminate is not None,
     )

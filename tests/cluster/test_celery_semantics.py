@@ -109,10 +109,9 @@ def test_a_topic_exchange_delivers_a_copy_to_each_queue(
             app.control.add_consumer(
                 queue.name, exchange="news", exchange_type="topic", routing_key=queue.routing_key, reply=True
             )
-        with app.connection_for_write() as connection:
-            for queue in queues:
-                queue(connection.default_channel).declare()
-        app.tasks["record"].apply_async(("copies", "x"), exchange="news", routing_key="news.eu.berlin")
+        app.tasks["record"].apply_async(
+            ("copies", "x"), exchange=topic, routing_key="news.eu.berlin", declare=queues
+        )
         ledger = clean_valkey.client(63)
         wait_until(lambda: ledger.llen("copies") == 2, "both copies ran")
         wait_until(lambda: getattr(node_of(clean_valkey, "n1"), "outstanding", 1) == 0, "both are settled")
@@ -133,7 +132,7 @@ def test_consumers_come_and_go_at_run_time(app: Celery, clean_valkey: Server, tm
 def test_purge_reaches_inboxes_too(app: Celery, clean_valkey: Server, tmp_path: Path) -> None:
     """`celery purge` would leave placed tasks that then run after all."""
     with worker(clean_valkey, tmp_path, slots=1):
-        app.tasks["nap"].delay(2.0)
+        app.tasks["nap"].delay(60)
         wait_until(lambda: getattr(node_of(clean_valkey, "n1"), "claims", 0) == 1, "the slot is taken")
         for i in range(5):
             app.tasks["add"].apply_async((i, i), placement={"strategy": "round_robin"})
@@ -167,9 +166,8 @@ def test_broadcast_reaches_every_node(app: Celery, clean_valkey: Server, tmp_pat
                 reply=True,
                 timeout=2,
             )
-        app.tasks["record"].apply_async(
-            ("shouts", "x"), exchange=Exchange("shout", type="fanout"), routing_key=""
-        )
+        shout = Exchange("shout", type="fanout")
+        app.tasks["record"].apply_async(("shouts", "x"), exchange=shout, routing_key="", declare=[shout])
         ledger = clean_valkey.client(63)
         wait_until(lambda: ledger.llen("shouts") == 2, "both nodes ran it")
 
