@@ -52,6 +52,11 @@ def _define(app: Celery) -> None:
         time.sleep(seconds)
         return str(self.request.hostname).partition("@")[0]
 
+    @app.task(shared=False, name="sign", bind=True, ignore_result=True)
+    def sign(self: Any, key: str) -> None:
+        """Leave the node's name in the ledger."""
+        _ledger(app).rpush(key, str(self.request.hostname).partition("@")[0])
+
     @app.task(shared=False, name="flaky", bind=True, max_retries=3, default_retry_delay=0)
     def flaky(self: Any, fail: int) -> int:
         if self.request.retries < fail:
