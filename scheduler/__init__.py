@@ -6,16 +6,19 @@ scheduler.install(app)
 
 from __future__ import annotations
 
+from scheduler.delivery import current_delivery
 from scheduler.errors import (
     BrokerUnreachable,
     ConfigurationError,
     NodeNameInUse,
     NoSuchNode,
+    NoSuchTask,
     ServerTooOld,
     SwitchyardError,
+    TaskGivenUp,
     UnsupportedBroker,
 )
-from scheduler.models import Load, Node, NodeState, Task
+from scheduler.models import Delivery, Load, Node, NodeState, Task
 from scheduler.plugin import install
 from scheduler.settings import Rule, Settings
 from scheduler.strategies import Strategy
@@ -25,8 +28,10 @@ __version__ = "0.1.0"
 __all__ = [
     "BrokerUnreachable",
     "ConfigurationError",
+    "Delivery",
     "Load",
     "NoSuchNode",
+    "NoSuchTask",
     "Node",
     "NodeNameInUse",
     "NodeState",
@@ -36,6 +41,8 @@ __all__ = [
     "Strategy",
     "SwitchyardError",
     "Task",
+    "TaskGivenUp",
     "UnsupportedBroker",
+    "current_delivery",
     "install",
 ]

@@ -6,7 +6,9 @@ from typing import Any
 
 from kombu.exceptions import OperationalError
 from kombu.utils.url import maybe_sanitize_url
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from scheduler.connection import Connection
 from scheduler.errors import BrokerUnreachable, ServerTooOld
@@ -41,6 +43,8 @@ def open_state(app_or_url: Any, settings: Settings) -> State:
             "check the URL, and that the server runs and lets this machine in"
         ) from None
     state: State = channel.cluster_state
+    # redis-py would retry for longer than a lease; whoever holds this state knows better when to try again.
+    state.client.set_retry(Retry(NoBackoff(), 1))
     return state
 
 

@@ -7,6 +7,8 @@
   * ServerTooOld           the server lacks commands that we need
   * NodeNameInUse          another live process holds this node name
   * NoSuchNode             a command names a node that the cluster does not know
+  * NoSuchTask             a command names a task that is not among the dead
+  * TaskGivenUp            what a caller of a task gets that nodes kept dying on
 
 Every message says what happened, to what, and how to mend it.
 """
@@ -40,3 +42,11 @@ class NodeNameInUse(SwitchyardError):
 
 class NoSuchNode(SwitchyardError):
     """The cluster knows no node of this name."""
+
+
+class NoSuchTask(SwitchyardError):
+    """No task of this receipt is among the dead."""
+
+
+class TaskGivenUp(SwitchyardError):
+    """A task that too many nodes died holding; it is among the dead and can be requeued."""

@@ -63,13 +63,18 @@ class Keys:
 
     @property
     def deaths(self) -> str:
-        """Hash: digest of an entry -> how many nodes died holding it."""
+        """Hash: digest of an entry -> the nodes that died holding it, a line each."""
         return self.prefix + "deaths"
 
     @property
     def dead(self) -> str:
         """Sorted set: receipt of a task that was given up -> when, in ms."""
         return self.prefix + "dead"
+
+    @property
+    def unannounced(self) -> str:
+        """Set: receipts given up on whose callers have not been told yet."""
+        return self.prefix + "unannounced"
 
     @property
     def events(self) -> str:
@@ -103,6 +108,10 @@ class Keys:
     def dead_entry(self, receipt: str) -> str:
         """Hash: one task that was given up on, with the reason."""
         return f"{self.prefix}dead:{receipt}"
+
+    def announcing(self, receipt: str) -> str:
+        """String that expires: a node is telling the callers of a task given up on."""
+        return f"{self.prefix}announcing:{receipt}"
 
     def shared(self, list_name: str) -> str:
         """kombu's own list for a queue and priority step."""

@@ -141,6 +141,31 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadTask:
+    """A message that was given up on: why, when (Unix time in seconds), and the nodes that died with it."""
+
+    receipt: str
+    home: str
+    message: bytes
+    reason: str
+    at: float
+    deaths: int = 0
+    nodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """This run of a task: ``count`` is 1 for the first delivery, and ``token`` grows with each one.
+
+    A side effect that remembers the highest token it has seen, and refuses lower ones, cannot be done by a
+    node that was fenced while it slept.
+    """
+
+    count: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class QueueDepth:
     """One queue: tasks on the shared queue or a wait list, in inboxes, claimed; oldest age in seconds."""
 

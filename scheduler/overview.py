@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from scheduler.keys import PRIORITY_MARK, Keys
 from scheduler.models import Node, NodeState, QueueDepth, Selector
@@ -74,7 +75,8 @@ def published_at(message: bytes | None) -> float | None:
 
 
 def _queue_names(state: State, nodes: Iterable[Node], waits: Iterable[str]) -> set[str]:
-    known = {name.decode(errors="replace") for name in state.client.smembers(state.keys.queues)}
+    members: Iterable[Any] = state.client.smembers(state.keys.queues)
+    known = {name.decode(errors="replace") for name in members}
     served = {queue for node in nodes if node.state is not NodeState.LOST for queue in node.queues}
     return known | served | {state.keys.queue_of(key) for key in waits}
 

@@ -15,7 +15,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 from scheduler.keys import Keys
-from scheduler.models import Claim, Load, Node, NodeState, Placed, Placement
+from scheduler.models import Claim, DeadTask, Load, Node, NodeState, Placed, Placement
 from scheduler.scripts import script
 
 #: Entries that one script call moves at most: about a millisecond of the server's time.
@@ -30,6 +30,9 @@ SETTLE_MAX = 500
 RELEASE_MAX = 250
 
 _NODE_FIELDS = ("state", "slots", "limit", "queues", "labels", "load", "hostname", "pid", "versions", "lease")
+
+#: Seconds in which a node must have told a caller that its task was given up, before another tries.
+ANNOUNCE_S = 30
 
 Args = tuple[str | bytes | int, ...]
 
@@ -46,13 +49,15 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """The answer to a heartbeat. ``now_ms`` is the server's time; ``overdue`` nodes want reaping."""
+    """The answer to a heartbeat. ``now_ms`` is the server's time; ``overdue`` nodes want reaping,
+    and callers of the tasks ``given_up`` (receipts) want to be told."""
 
     fenced: bool
     now_ms: int = 0
     state: NodeState = NodeState.UP
     overdue: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +149,14 @@ class State:
     ) -> Renewal:
         """Prolong a lease and publish the node's load."""
         k = self.keys
-        keys = [k.nodes, k.node(name), k.queues, k.waiting]
+        keys = [k.nodes, k.node(name), k.queues, k.waiting, k.unannounced]
         args: list[str | bytes | int] = [name, epoch, lease_ms, k.prefix]
         args += [len(queues), *queues, *_flat(fields)]
         reply = self._run("renew", keys, args)
         if reply[0] == b"fenced":
             return Renewal(fenced=True)
-        overdue, waiting = (tuple(map(_text, part)) for part in reply[3:5])
-        return Renewal(False, int(reply[1]), NodeState(_text(reply[2])), overdue, waiting)
+        overdue, waiting, given_up = (tuple(map(_text, part)) for part in reply[3:6])
+        return Renewal(False, int(reply[1]), NodeState(_text(reply[2])), overdue, waiting, given_up)
 
     def holder(self, name: str) -> tuple[str, str, int, float]:
         """Who holds a node name: incarnation, machine, pid, start time of the process in seconds."""
@@ -185,7 +190,7 @@ class State:
         """
         k = self.keys
         keys = [k.nodes, k.node(name), k.inbox(name), k.claims(name), k.bell(name)]
-        keys += [k.lost, k.waiting, k.deaths, k.dead, k.events]
+        keys += [k.lost, k.waiting, k.deaths, k.dead, k.events, k.unannounced]
         restored = given_up = 0
         for _ in range(MAX_BATCHES):
             how = "left" if left else "lost"
@@ -306,6 +311,46 @@ class State:
         k = self.keys
         keys = [k.node(name), k.claims(name), k.dead, k.dead_entry(receipt), k.events]
         return bool(self._run("bury", keys, [name, epoch, receipt, reason]))
+
+    def dead(self, receipt: str) -> DeadTask | None:
+        """One task that was given up on."""
+        entry: dict[str, Any] = {_text(k): v for k, v in self.client.hgetall(self.keys.dead_entry(receipt)).items()}
+        if not entry:
+            return None
+        return DeadTask(
+            receipt=receipt,
+            home=_text(entry["home"]),
+            message=entry["message"],
+            reason=_text(entry["reason"]),
+            at=int(entry["at"]) / 1000,
+            deaths=int(entry["deaths"]),
+            nodes=tuple(_text(entry["nodes"]).split()),
+        )
+
+    def dead_receipts(self, count: int = 1000) -> list[str]:
+        """Receipts of the tasks given up on, the latest first, ``count`` at most."""
+        return [_text(receipt) for receipt in self.client.zrevrange(self.keys.dead, 0, count - 1)]
+
+    def requeue(self, receipt: str) -> bool:
+        """Put a task given up on at the end of its queue; False if it is not among the dead."""
+        return self._take_from_dead(receipt, "requeue")
+
+    def discard(self, receipt: str) -> bool:
+        """Throw a task given up on away; False if it is not among the dead."""
+        return self._take_from_dead(receipt, "discard")
+
+    def _take_from_dead(self, receipt: str, how: str) -> bool:
+        k = self.keys
+        keys = [k.dead, k.dead_entry(receipt), k.unannounced, k.waiting, k.nodes]
+        return bool(self._run("requeue", keys, [receipt, how, k.prefix]))
+
+    def may_announce(self, receipt: str) -> bool:
+        """Whether this node shall tell the callers; if it dies doing so, another may after half a minute."""
+        return bool(self.client.set(self.keys.announcing(receipt), 1, nx=True, ex=ANNOUNCE_S))
+
+    def announced(self, receipt: str) -> None:
+        """The callers of a task given up on have been told."""
+        self.client.srem(self.keys.unannounced, receipt)
 
     def claimed_receipts(self, name: str) -> list[str]:
         """The receipts that the cluster thinks a node holds."""

@@ -15,6 +15,7 @@ from kombu.utils.json import dumps, loads
 from redis import Redis
 
 from scheduler.claiming import Claimant, Sources
+from scheduler.delivery import DELIVERY
 from scheduler.keys import Keys
 from scheduler.models import Claim
 from scheduler.poller import Poller
@@ -274,6 +275,8 @@ def _payload(claim: Claim, tag: str) -> dict[str, Any]:
         payload["properties"]["delivery_tag"] = tag
     except (ValueError, TypeError, KeyError) as exc:
         raise UnreadableMessage(f"not a kombu message: {type(exc).__name__}: {exc}") from exc
+    if isinstance(payload.get("headers"), dict):
+        payload["headers"][DELIVERY] = {"count": claim.deaths + 1, "token": int(claim.receipt)}
     return redelivered(payload) if claim.deaths else payload
 
 

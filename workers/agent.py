@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from scheduler.claiming import Claimant
 from scheduler.errors import NodeNameInUse
-from scheduler.models import NodeState, Selector
+from scheduler.models import DeadTask, NodeState, Selector
 from scheduler.settings import Settings
 from scheduler.state import Renewal, State
 from workers import load
@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 class Observation:
     """What the consumer says of itself at each heartbeat.
 
-    ``limit`` is how many tasks may be outstanding; ``stopping`` is true once it finishes what runs.
+    ``limit`` is how many tasks may be outstanding; ``stopping`` is true once it finishes what runs,
+    ``hangs`` while its event loop makes no progress without a reason.
     """
 
     slots: int
@@ -37,6 +38,7 @@ class Observation:
     queues: tuple[str, ...]
     active: int
     stopping: bool = False
+    hangs: bool = False
 
 
 class Agent:
@@ -49,6 +51,7 @@ class Agent:
         settings: Settings,
         hostname: str,
         observe: Callable[[], Observation],
+        announce: Callable[[DeadTask], None] = lambda dead: None,
     ) -> None:
         self.state = state
         self.claimant = claimant
@@ -56,6 +59,7 @@ class Agent:
         self.name = claimant.name
         self.hostname = hostname
         self.observe = observe
+        self.announce = announce
         self.incarnation = uuid.uuid4().hex
         self.node_state = NodeState.UP
         self._lease_ms = round(settings.lease * 1000)
@@ -151,6 +155,9 @@ class Agent:
 
     def _beat(self) -> None:
         seen = self.observe()
+        if seen.hangs:
+            logger.error("Node %s: the event loop hangs; its lease is not renewed.", self.name)
+            return
         renewal = self.state.renew(
             self.name, self.claimant.epoch, self._lease_ms, seen.queues, self._fields(seen)
         )
@@ -165,6 +172,7 @@ class Agent:
         self.claimant.wait_lists = self._wait_lists(renewal.waiting, seen)
         if self._is_steady(renewal.now_ms):
             self._reap(renewal)
+            self._announce(renewal)
 
     def _is_steady(self, now_ms: int) -> bool:
         """Whether this lease was renewed without a gap for a whole lease time.
@@ -188,6 +196,17 @@ class Agent:
                     reaped.given_up,
                 )
                 self.claimant.look = True
+
+    def _announce(self, renewal: Renewal) -> None:
+        """Tell callers of tasks given up on, one node at a time; :meth:`State.announced` ends it."""
+        for receipt in renewal.given_up:
+            if not self.state.may_announce(receipt):
+                continue
+            if (dead := self.state.dead(receipt)) is None:
+                self.state.announced(receipt)
+            else:
+                logger.error("Task given up: %s (receipt %s).", dead.reason, receipt)
+                self.announce(dead)
 
     def _wait_lists(self, waiting: tuple[str, ...], seen: Observation) -> tuple[str, ...]:
         keys = self.state.keys

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from celery import bootsteps
-from celery.bootsteps import CLOSE, TERMINATE
+from celery.bootsteps import CLOSE, RUN, TERMINATE
+from celery.concurrency.solo import TaskPool as SoloPool
 from celery.worker import state as worker_state
 from celery.worker.consumer.tasks import Tasks
 
 from scheduler.broker import open_state, require_supported
 from scheduler.claiming import Claimant
 from scheduler.errors import SwitchyardError
+from scheduler.models import DeadTask
 from scheduler.plugin import installation
 from workers.agent import Agent, Observation
+from workers.giving_up import fail
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +30,7 @@ class NodeStep(bootsteps.StartStopStep):
 
     def __init__(self, c: Any, **kwargs: Any) -> None:
         self.agent: Agent | None = None
+        self._ticked_at = time.monotonic()
         super().__init__(c, **kwargs)
 
     def start(self, c: Any) -> None:
@@ -35,6 +40,9 @@ class NodeStep(bootsteps.StartStopStep):
         else:
             self._release_forgotten(self.agent.claimant)
         c.task_consumer.channel.claim_for(self.agent.claimant)
+        self._tick()
+        # Celery cancels what was put on its timer for a connection that is lost; each start puts it on again.
+        c.timer.call_repeatedly(installation(c.app).settings.renew, self._tick)
         self.agent.nudge()
 
     def stop(self, c: Any) -> None:
@@ -63,7 +71,14 @@ class NodeStep(bootsteps.StartStopStep):
         state = open_state(c.app, settings)
         require_supported(state)
         claimant = Claimant(state, settings.node or c.hostname, settings.poll)
-        agent = Agent(state, claimant, settings, c.hostname, lambda: observe(c))
+        agent = Agent(
+            state,
+            claimant,
+            settings,
+            c.hostname,
+            lambda: self._observe(c),
+            lambda dead: c.call_soon(self._tell, c, dead),
+        )
         try:
             state.load("claim", "settle")
             agent.join()
@@ -75,6 +90,40 @@ class NodeStep(bootsteps.StartStopStep):
         )
         return agent
 
+    def _tell(self, c: Any, dead: DeadTask) -> None:
+        """Make the result of a task that was given up a failure."""
+        try:
+            fail(c.app, c.task_consumer.channel, dead)
+        except Exception:
+            logger.exception("Callers of the task given up with receipt %s could not be told.", dead.receipt)
+        if self.agent is not None:
+            self.agent.state.announced(dead.receipt)
+
+    def _tick(self) -> None:
+        self._ticked_at = time.monotonic()
+
+    def _observe(self, c: Any) -> Observation:
+        """The consumer's figures for a heartbeat."""
+        slots = getattr(c.controller, "max_concurrency", None) or c.pool.num_processes or 1
+        active = len(worker_state.active_requests)
+        return Observation(
+            slots=slots,
+            limit=c.qos.value if c.qos is not None and c.qos.value else slots,
+            queues=tuple(queue.name for queue in c.app.amqp.queues.consume_from.values()),
+            active=active,
+            stopping=worker_state.should_stop is not None or worker_state.should_terminate is not None,
+            hangs=self._hangs(c, active),
+        )
+
+    def _hangs(self, c: Any, active: int) -> bool:
+        """Whether the event loop stands still although it should not.
+
+        It does while the solo pool runs a task in it, while the consumer connects again, and once the
+        worker is stopping; none of that says that the process is stuck.
+        """
+        excused = c.connection is None or c.blueprint.state != RUN or (active and _runs_tasks_itself(c.pool))
+        return not excused and time.monotonic() - self._ticked_at > installation(c.app).settings.lease
+
     @staticmethod
     def _release_forgotten(claimant: Claimant) -> None:
         """Give back claims that neither the pool nor we know of since the connection was lost."""
@@ -82,14 +131,5 @@ class NodeStep(bootsteps.StartStopStep):
         claimant.forget_all_but(running)
 
 
-def observe(c: Any) -> Observation:
-    """The consumer's figures for a heartbeat."""
-    slots = getattr(c.controller, "max_concurrency", None) or c.pool.num_processes or 1
-    limit = c.qos.value if c.qos is not None and c.qos.value else slots
-    return Observation(
-        slots=slots,
-        limit=limit,
-        queues=tuple(queue.name for queue in c.app.amqp.queues.consume_from.values()),
-        active=len(worker_state.active_requests),
-        stopping=worker_state.should_stop is not None or worker_state.should_terminate is not None,
-    )
+def _runs_tasks_itself(pool: Any) -> bool:
+    return isinstance(pool, SoloPool)

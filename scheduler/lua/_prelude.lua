@@ -25,6 +25,12 @@ local function receipt_and_entry(member)
   return string.sub(member, 1, colon - 1), string.sub(member, colon + 1)
 end
 
+-- The nodes that died holding an entry are kept a line each.
+local function deaths_in(lines)
+  local _, count = string.gsub(lines or '', '\n', '')
+  return count
+end
+
 -- A bell holds one token at most: it says "look", never "how many".
 local function ring(bell)
   if redis.call('LLEN', bell) == 0 then

@@ -11,7 +11,7 @@ local entry = redis.call('HGET', KEYS[2], ARGV[3])
 if not entry then return 0 end
 local home, message = home_and_message(entry)
 local now = now_ms()
-redis.call('HSET', KEYS[4], 'home', home, 'message', message, 'deaths', 0, 'reason', ARGV[4], 'at', now)
+redis.call('HSET', KEYS[4], 'home', home, 'message', message, 'deaths', 0, 'nodes', '', 'reason', ARGV[4], 'at', now)
 redis.call('ZADD', KEYS[3], now, ARGV[3])
 redis.call('HDEL', KEYS[2], ARGV[3])
 note(KEYS[5], 'given up', ARGV[1], 1)

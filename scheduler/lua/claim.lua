@@ -20,9 +20,9 @@ local died = redis.call('EXISTS', KEYS[5]) == 1
 
 local function keep(receipt, entry, home, message)
   redis.call('HSET', claims, receipt, entry)
-  local deaths = died and redis.call('HGET', KEYS[5], redis.sha1hex(entry)) or '0'
+  local lines = died and redis.call('HGET', KEYS[5], redis.sha1hex(entry)) or ''
   answer[#answer + 1] = receipt
-  answer[#answer + 1] = deaths or '0'
+  answer[#answer + 1] = deaths_in(lines)
   answer[#answer + 1] = home
   answer[#answer + 1] = message
   want = want - 1

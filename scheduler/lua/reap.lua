@@ -1,6 +1,7 @@
 -- Fences a node and gives everything that it had back: claims first in line, then its inbox.
 --
 -- KEYS  1 nodes  2 node  3 inbox  4 claims  5 bell  6 lost  7 waiting  8 deaths  9 dead  10 events
+--       11 unannounced
 -- ARGV  1 name  2 epoch to fence, or '' for whichever, if its lease ran out
 --       3 'lost' or 'left'  4 prefix of our keys  5 how many entries at most in this call
 --       6 max deliveries  7 how long to remember in ms
@@ -39,11 +40,12 @@ for _, member in ipairs(redis.call('ZREVRANGE', inbox, 0, budget - 1)) do
   moved = moved + 1
 end
 
-local function bury(receipt, entry, deaths)
+local function bury(receipt, entry, lines, deaths)
   local home, message = home_and_message(entry)
   redis.call('HSET', prefix .. 'dead:' .. receipt, 'home', home, 'message', message, 'deaths', deaths,
-    'reason', deaths .. ' nodes died holding it, the last was ' .. name, 'at', now)
+    'nodes', lines, 'reason', deaths .. ' nodes died holding it', 'at', now)
   redis.call('ZADD', KEYS[9], now, receipt)
+  redis.call('SADD', KEYS[11], receipt)
   note(KEYS[10], 'given up', name, 1)
 end
 
@@ -55,9 +57,11 @@ for i = 1, math.min(#receipts, budget - moved) do
   local receipt = receipts[i]
   local entry = redis.call('HGET', claims, receipt)
   local digest = redis.sha1hex(entry)
-  local deaths = lost and redis.call('HINCRBY', KEYS[8], digest, 1) or 0
+  local lines = lost and (redis.call('HGET', KEYS[8], digest) or '') .. name .. '\n' or ''
+  local deaths = deaths_in(lines)
+  if lost then redis.call('HSET', KEYS[8], digest, lines) end
   if lost and deaths >= tonumber(ARGV[6]) then
-    bury(receipt, entry, deaths)
+    bury(receipt, entry, lines, deaths)
     redis.call('HDEL', KEYS[8], digest)
     given_up = given_up + 1
   else

@@ -1,10 +1,11 @@
 -- A node's heartbeat: prolongs its lease, tells the cluster its load, and learns what it must know.
 --
--- KEYS  1 nodes  2 node  3 queues  4 waiting
+-- KEYS  1 nodes  2 node  3 queues  4 waiting  5 unannounced
 -- ARGV  1 name  2 epoch  3 lease in ms  4 prefix of our keys
 --       5 how many queues, then the queues, then field, value ... for the node's hash
 -- Returns {'fenced'}, or
---         {'ok', now in ms, state, {names of nodes whose lease ran out}, {wait list keys}}
+--         {'ok', now in ms, state, {names of nodes whose lease ran out}, {wait list keys},
+--          {receipts given up on that nobody announced yet}}
 --
 -- Invariant 3: a node whose epoch is gone can't prolong its lease. Invariant 6: deadlines use TIME.
 
@@ -26,4 +27,5 @@ for _, key in ipairs(redis.call('ZREVRANGE', KEYS[4], 0, 499)) do
     redis.call('ZREM', KEYS[4], key)
   end
 end
-return {'ok', now, redis.call('HGET', node, 'state'), overdue, waiting}
+return {'ok', now, redis.call('HGET', node, 'state'), overdue, waiting,
+  redis.call('SRANDMEMBER', KEYS[5], 20)}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import Any
 
 from celery import Celery
+from celery.worker.control import control_command
 
 import scheduler
 
@@ -57,6 +59,18 @@ def _define(app: Celery) -> None:
         """Leave the node's name in the ledger."""
         _ledger(app).rpush(key, str(self.request.hostname).partition("@")[0])
 
+    @app.task(shared=False, name="poison")
+    def poison() -> None:
+        """Kill the node that runs it: the process group, pool and all."""
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    @app.task(shared=False, name="delivery")
+    def delivery(seconds: float = 0.0) -> list[int]:
+        time.sleep(seconds)
+        mine = scheduler.current_delivery()
+        assert mine is not None
+        return [mine.count, mine.token]
+
     @app.task(shared=False, name="flaky", bind=True, max_retries=3, default_retry_delay=0)
     def flaky(self: Any, fail: int) -> int:
         if self.request.retries < fail:
@@ -72,6 +86,13 @@ def _ledger(app: Celery) -> Any:
     import redis
 
     return redis.Redis.from_url(app.conf.broker_url.rpartition("/")[0] + "/63")
+
+
+@control_command(args=[("seconds", float)])
+def block(state: Any, seconds: float) -> str:
+    """Let the event loop hang."""
+    time.sleep(seconds)
+    return "awake"
 
 
 if "TEST_BROKER" in os.environ:

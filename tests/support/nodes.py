@@ -79,6 +79,7 @@ def worker(
     celery_options: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     db: int = 0,
+    lease: float = 5.0,
     stock: bool = False,
 ) -> Iterator[WorkerProcess]:
     """Run ``switchyard worker`` (or plain ``celery worker`` if ``stock``) until the block ends."""
@@ -99,7 +100,8 @@ def worker(
             *celery_options,
         ]
     log = tmp_path / f"{name}.{len(list(tmp_path.iterdir()))}.log"
-    extra = {**(env or {}), **({"TEST_STOCK": "1"} if stock else {})}
+    quick = {"SWITCHYARD_LEASE": str(lease), "SWITCHYARD_RENEW": str(min(1.0, lease / 5))}
+    extra = {**quick, **(env or {}), **({"TEST_STOCK": "1"} if stock else {})}
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, *command],

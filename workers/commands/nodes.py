@@ -1,0 +1,124 @@
+"""``nodes``: the cluster, one line per node."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+from redis.exceptions import RedisError
+from rich import box
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from scheduler.models import Node, NodeState
+from scheduler.state import State
+from workers.commands.display import bar, console, seconds, write_json
+from workers.commands.target import Target, on_cluster
+
+_STYLES = {NodeState.UP: "green", NodeState.DRAINING: "yellow", NodeState.LOST: "bold red"}
+_FIGURES = ("node", "state", "slots", "placed", "lease", "cpu", "memory")
+
+#: Seconds between two looks of --watch.
+_EVERY = 1.0
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="A JSON list instead of a table.")
+@click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C.")
+@on_cluster
+def nodes(target: Target, as_json: bool, watch: bool) -> None:
+    """Show the cluster's nodes: state, slots, outstanding tasks, load, age of the lease, labels."""
+    if as_json and watch:
+        raise click.UsageError("--json writes one document, --watch never ends; give one of them.")
+    state = target.open()
+    if watch:
+        _watch(state)
+    elif as_json:
+        write_json([as_dict(node) for node in state.snapshot()])
+    else:
+        console().print(table(state.snapshot()))
+
+
+def as_dict(node: Node) -> dict[str, Any]:
+    """A node as ``--json`` shows it."""
+    return {
+        "name": node.name,
+        "state": str(node.state),
+        "slots": node.slots,
+        "limit": node.limit,
+        "outstanding": node.outstanding,
+        "inbox": node.inbox,
+        "claims": node.claims,
+        "queues": sorted(node.queues),
+        "labels": dict(node.labels),
+        "lease_age": node.lease_age,
+        "load": asdict(node.load),
+        "hostname": node.hostname,
+        "pid": node.pid,
+        "versions": dict(node.versions),
+    }
+
+
+def table(found: Sequence[Node]) -> RenderableType:
+    """The nodes as a table; the last line says how many are up, and what they are busy with."""
+    if not found:
+        return Text("No node has joined this cluster. Start one: switchyard worker -A APP --node NAME")
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for figure in _FIGURES:
+        rows.add_column(figure, no_wrap=True)
+    rows.add_column("queues")
+    rows.add_column("labels")
+    for node in sorted(found, key=lambda node: node.name):
+        rows.add_row(*_cells(node))
+    up = [node for node in found if node.state is NodeState.UP]
+    slots, outstanding = sum(node.slots for node in up), sum(node.outstanding for node in found)
+    return Group(rows, Text(f"{len(up)} of {len(found)} up, {slots} slots, {outstanding} tasks outstanding"))
+
+
+def _cells(node: Node) -> list[Text]:
+    lost = node.state is NodeState.LOST
+    return [
+        Text(node.name, "bold"),
+        Text(str(node.state), _STYLES[node.state]),
+        bar(node.outstanding, node.slots),
+        Text(str(node.inbox)),
+        Text(seconds(node.lease_age)),
+        Text("-" if lost else f"{node.load.cpu:.0f} %"),
+        Text("-" if lost else f"{node.load.memory:.0f} %"),
+        Text(", ".join(sorted(node.queues)) or "-"),
+        Text(_pairs(node.labels) or "-"),
+    ]
+
+
+def _pairs(labels: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+def _watch(state: State) -> None:
+    """Show the nodes until Ctrl-C. An outage of the broker is shown too, over what was last known."""
+    out = console()
+    try:
+        if out.is_terminal:
+            with Live(console=out, auto_refresh=False) as live:
+                _look_for_ever(state, lambda view: live.update(view, refresh=True))
+        else:
+            _look_for_ever(state, out.print)
+    except KeyboardInterrupt:
+        return
+
+
+def _look_for_ever(state: State, show: Callable[[RenderableType], None]) -> None:
+    pause = threading.Event()
+    last: RenderableType = Text("")
+    while True:
+        try:
+            last = table(state.snapshot())
+            show(last)
+        except RedisError as exc:
+            show(Group(last, Text(f"The broker does not answer: {exc}. Trying again.", "bold red")))
+        pause.wait(_EVERY)
