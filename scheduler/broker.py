@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kombu.exceptions import OperationalError
-from kombu.utils.url import maybe_sanitize_url
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 from redis.retry import Retry
 
 from scheduler.connection import Connection
@@ -39,7 +38,7 @@ def open_state(app_or_url: Any, settings: Settings) -> State:
         channel = connection.default_channel
     except (OSError, RedisError, OperationalError) as exc:
         raise BrokerUnreachable(
-            f"no answer from the broker at {maybe_sanitize_url(connection.as_uri())}: {exc}; "
+            f"no answer from the broker at {connection.as_uri().replace(':**@', '')}: {exc}; "
             "check the URL, and that the server runs and lets this machine in"
         ) from None
     state: State = channel.cluster_state
@@ -49,8 +48,11 @@ def open_state(app_or_url: Any, settings: Settings) -> State:
 
 
 def require_supported(state: State) -> str:
-    """What the server is, such as ``Valkey 9.1.2``. Raises ServerTooOld."""
-    info = state.client.info("server")
+    """What the server is, such as ``Valkey 9.1.2``. Raises ServerTooOld; an ACL may hide the version."""
+    try:
+        info = state.client.info("server")
+    except NoPermissionError:
+        return "a server that does not tell its version"
     valkey = info.get("valkey_version")
     name, text = ("Valkey", str(valkey)) if valkey else ("Redis", str(info["redis_version"]))
     version = tuple(int(part) for part in text.split(".")[:2])

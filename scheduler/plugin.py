@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
@@ -93,13 +93,6 @@ def installation(app: Celery) -> Installation:
             "add 'import scheduler; scheduler.install(app)' where it is made"
         )
     return found
-
-
-def rename(app: Celery, node: str | None, labels: Mapping[str, str]) -> None:
-    """Give this machine's node a name and labels that the command line knows better."""
-    found = installation(app)
-    changed = {"node": node or found.settings.node, "labels": {**found.settings.labels, **labels}}
-    app.switchyard = replace(found, settings=found.settings.model_copy(update=changed))
 
 
 def _amqp_class(current: Any) -> Any:

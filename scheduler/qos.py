@@ -23,6 +23,9 @@ class Message(virtual.Message):
             super().__init__(payload, channel=channel, **kwargs)
         except Exception as exc:
             raise UnreadableMessage(f"not a kombu message: {type(exc).__name__}: {exc}") from exc
+        if self.body is None:
+            # Celery would stop the worker when it tries to show such a message in its log.
+            raise UnreadableMessage("not a kombu message: it has no body")
 
 
 class QoS(kombu_redis.QoS):

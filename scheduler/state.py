@@ -314,7 +314,9 @@ class State:
 
     def dead(self, receipt: str) -> DeadTask | None:
         """One task that was given up on."""
-        entry: dict[str, Any] = {_text(k): v for k, v in self.client.hgetall(self.keys.dead_entry(receipt)).items()}
+        entry: dict[str, Any] = {
+            _text(k): v for k, v in self.client.hgetall(self.keys.dead_entry(receipt)).items()
+        }
         if not entry:
             return None
         return DeadTask(

@@ -24,6 +24,8 @@ from workers import load
 
 logger = logging.getLogger(__name__)
 
+_HANGS = "hangs; its lease is not renewed, so that others take its tasks"
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -65,6 +67,7 @@ class Agent:
         self._lease_ms = round(settings.lease * 1000)
         self._nudged = threading.Event()
         self._left = threading.Event()
+        self._hung = False
         self._thread: threading.Thread | None = None
         self._steady_since_ms: int | None = None
         self._renewed_at_ms = 0
@@ -155,8 +158,10 @@ class Agent:
 
     def _beat(self) -> None:
         seen = self.observe()
+        if seen.hangs != self._hung:
+            self._hung = seen.hangs
+            logger.error("Node %s: the event loop %s.", self.name, _HANGS if seen.hangs else "goes on")
         if seen.hangs:
-            logger.error("Node %s: the event loop hangs; its lease is not renewed.", self.name)
             return
         renewal = self.state.renew(
             self.name, self.claimant.epoch, self._lease_ms, seen.queues, self._fields(seen)

@@ -67,11 +67,23 @@ class NodeStep(bootsteps.StartStopStep):
         return {"switchyard": {"node": self.agent.name, "epoch": self.agent.claimant.epoch}}
 
     def _join(self, c: Any) -> Agent:
+        try:
+            agent = self._agent(c)
+            agent.join()
+        except SwitchyardError as exc:
+            logger.critical("%s", exc)
+            raise SystemExit(1) from None
+        labels = installation(c.app).settings.labels
+        logger.info("Node %s is up: epoch %s, labels %s.", agent.name, agent.claimant.epoch, labels or "none")
+        return agent
+
+    def _agent(self, c: Any) -> Agent:
         settings = installation(c.app).settings
         state = open_state(c.app, settings)
         require_supported(state)
+        state.load("claim", "settle")
         claimant = Claimant(state, settings.node or c.hostname, settings.poll)
-        agent = Agent(
+        return Agent(
             state,
             claimant,
             settings,
@@ -79,16 +91,6 @@ class NodeStep(bootsteps.StartStopStep):
             lambda: self._observe(c),
             lambda dead: c.call_soon(self._tell, c, dead),
         )
-        try:
-            state.load("claim", "settle")
-            agent.join()
-        except SwitchyardError as exc:
-            logger.critical("%s", exc)
-            raise SystemExit(1) from None
-        logger.info(
-            "Node %s is up: epoch %s, labels %s.", agent.name, claimant.epoch, settings.labels or "none"
-        )
-        return agent
 
     def _tell(self, c: Any, dead: DeadTask) -> None:
         """Make the result of a task that was given up a failure."""

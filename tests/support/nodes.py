@@ -80,6 +80,7 @@ def worker(
     env: Mapping[str, str] | None = None,
     db: int = 0,
     lease: float = 5.0,
+    ready: bool = True,
     stock: bool = False,
 ) -> Iterator[WorkerProcess]:
     """Run ``switchyard worker`` (or plain ``celery worker`` if ``stock``) until the block ends."""
@@ -113,7 +114,8 @@ def worker(
         )
     running = WorkerProcess(name, process, log)
     try:
-        _wait_ready(running, server, db, stock)
+        if ready:
+            _wait_ready(running, server, db, stock)
         yield running
     finally:
         _stop(running)

@@ -1,0 +1,63 @@
+"""The Celery application that chaos drives; ``CHAOS_ENGINE`` makes it ours or stock."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from celery.signals import after_setup_logger, worker_ready
+
+import scheduler
+from tests.chaos.ledger import Writer
+
+#: Name of Celery's default queue, which is also the list that it is in.
+QUEUE = "celery"
+
+
+def make_app(broker: str, engine: str, transport_options: dict[str, Any]) -> Celery:
+    """An application without results: the ledger is the only witness."""
+    app = Celery("chaos", broker=broker, set_as_current=False)
+    app.conf.update(broker_connection_retry_on_startup=True, broker_transport_options=transport_options)
+    app.conf.update(broker_connection_max_retries=None)
+    if engine == "stock":
+        app.conf.update(task_acks_late=True, task_reject_on_worker_lost=True, worker_prefetch_multiplier=1)
+    else:
+        scheduler.install(app)
+    _define(app)
+    return app
+
+
+def _define(app: Celery) -> None:
+    folder = Path(os.environ["CHAOS_FOLDER"])
+    node = os.environ.get("CHAOS_NODE", "")
+    writer = Writer(folder / "runs", node)
+
+    @app.task(shared=False, name="work", bind=True, ignore_result=True)
+    def work(self: Any, seconds: float) -> None:
+        """Note the start, take so long, note the end."""
+        task, attempt = self.request.id, writer.attempt()
+        writer.write(task, node, attempt, "start")
+        time.sleep(seconds)
+        writer.write(task, node, attempt, "end")
+
+    @worker_ready.connect(weak=False)
+    def ready(**_: Any) -> None:
+        (folder / f"{node}.{os.getpid()}.ready").touch()
+
+    @after_setup_logger.connect(weak=False)
+    def less(**_: Any) -> None:
+        for name in ("celery.app.trace", "celery.worker.strategy"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+if "CHAOS_BROKER" in os.environ:
+    app = make_app(
+        os.environ["CHAOS_BROKER"],
+        os.environ["CHAOS_ENGINE"],
+        json.loads(os.environ.get("CHAOS_TRANSPORT_OPTIONS", "{}")),
+    )

@@ -1,0 +1,167 @@
+"""The test bed of one run: a server, nodes, producers, a folder; everything it starts it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from tests.chaos import processes
+from tests.chaos.nodes import Node
+from tests.chaos.servers import Server
+from tests.chaos.verdict import Hit
+from tests.support.waiting import wait_until
+
+#: For nodes to start on a busy machine, in seconds.
+STARTS = 60.0
+#: For a process to end on SIGTERM, in seconds: longer than the longest task.
+_ENDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asked for. Times in seconds."""
+
+    engine: str = "switchyard"
+    nodes: int = 4
+    slots: int = 2
+    pool: str = "both"
+    producers: int = 2
+    backlog: int = 60
+    seed: int = 1
+    lease: float = 2.0
+    renew: float = 0.5
+    proxies: bool = False
+
+
+@dataclass
+class Bed:
+    """Everything that faults can be done to, and the faults that were."""
+
+    wishes: Wishes
+    folder: Path
+    server: Server
+    client: redis.Redis
+    broker: str
+    transport_options: Mapping[str, Any] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    producers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    hits: list[Hit] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def ours(self) -> bool:
+        """Whether Switchyard runs here."""
+        return self.wishes.engine == "switchyard"
+
+    def add_node(self) -> Node:
+        """One more node, not started."""
+        pools = {"both": ("prefork", "threads")}.get(self.wishes.pool, (self.wishes.pool,))
+        name = f"n{len(self.nodes)}"
+        node = Node(name, pools[len(self.nodes) % len(pools)], self.wishes.slots, {}, self.folder)
+        if self.wishes.proxies:
+            node.env = self._environment(self.broker, name)
+            node.connect_through_proxy(self.server.port)
+        broker = f"redis://127.0.0.1:{node.port}/0" if node.port else self.broker
+        node.env = self._environment(broker, name)
+        self.nodes.append(node)
+        return node
+
+    def start_producer(self, number: int) -> subprocess.Popen[bytes]:
+        """A process that keeps the cluster busy."""
+        arguments = [f"p{number}", str(self.wishes.seed), str(self.wishes.backlog)]
+        env = self._environment(self.broker, "")
+        log = self.folder / f"p{number}.log"
+        return processes.python("tests.chaos.producer", arguments, env, log)
+
+    def stop_producers(self) -> None:
+        """Let them finish what they publish."""
+        for producer in self.producers:
+            producer.send_signal(signal.SIGTERM)
+        for producer in self.producers:
+            producer.wait(_ENDS)
+
+    def stop_nodes(self) -> list[str]:
+        """SIGTERM to every node; what did not end in time, or not with exit code 0."""
+        for node in self.nodes:
+            node.running.send_signal(signal.SIGTERM)
+        return [complaint for node in self.nodes if (complaint := _ended(node))]
+
+    def _environment(self, broker: str, node: str) -> dict[str, str]:
+        mine = {
+            "PYTHONPATH": str(processes.ROOT),
+            "PYTHONWARNINGS": "ignore",
+            "CHAOS_FOLDER": str(self.folder),
+            "CHAOS_ENGINE": self.wishes.engine,
+            "CHAOS_BROKER": broker,
+            "CHAOS_TRANSPORT_OPTIONS": json.dumps(dict(self.transport_options)),
+            "CHAOS_NODE": node,
+        }
+        if self.ours:
+            mine["SWITCHYARD_LEASE"], mine["SWITCHYARD_RENEW"] = (
+                str(self.wishes.lease),
+                str(self.wishes.renew),
+            )
+        if self.ours and node:
+            mine |= {"SWITCHYARD_NODE": node, "SWITCHYARD_LABELS": '{"chaos": "yes"}'}
+        return {**os.environ, **mine}
+
+
+@contextmanager
+def made(wishes: Wishes, folder: Path, server: Server) -> Iterator[Bed]:
+    """Start the server, the nodes and the producers; kill all that is left at the end."""
+    for name in ("runs", "publishes"):
+        (folder / name).mkdir(parents=True)
+    server.start()
+    bed = Bed(wishes, folder, server, server.client(), server.url)
+    with kept(bed):
+        yield bed
+
+
+@contextmanager
+def kept(bed: Bed) -> Iterator[None]:
+    """Fill the bed with nodes and producers, and clear it away at the end."""
+    try:
+        for _ in range(bed.wishes.nodes):
+            bed.add_node().start()
+        await_ready(bed, bed.nodes)
+        bed.producers += [bed.start_producer(number) for number in range(bed.wishes.producers)]
+        yield
+    finally:
+        for node in bed.nodes:
+            node.stop()
+        for producer in bed.producers:
+            processes.kill_group(producer)
+        bed.client.close()
+        bed.server.kill()
+
+
+def await_ready(bed: Bed, nodes: Sequence[Node]) -> None:
+    """Wait until all of these consume."""
+    wait_until(
+        lambda: all(node.is_ready() for node in nodes),
+        f"all of {[node.name for node in nodes]} are ready, see {bed.folder}",
+        timeout=STARTS,
+    )
+
+
+def _ended(node: Node) -> str:
+    try:
+        code = node.running.wait(_ENDS)
+    except subprocess.TimeoutExpired:
+        return f"{node.name} did not end within {_ENDS:g} s of SIGTERM"
+    return f"{node.name} ended with {code} on SIGTERM" if code else ""
+
+
+def monotonic_offset() -> float:
+    """What makes seconds of the wall clock seconds of CLOCK_MONOTONIC."""
+    return time.monotonic() - time.time()

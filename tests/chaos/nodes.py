@@ -1,0 +1,82 @@
+"""One node of the cluster under test: a Celery worker, and the proxy that is its network."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos import processes
+from tests.chaos.app import QUEUE
+from tests.support.servers import free_port
+
+
+@dataclass
+class Node:
+    """A name that worker processes come and go under.
+
+    ``fault`` is what is being done to it now, None if nothing. ``port`` is that of its proxy, 0 without one.
+    """
+
+    name: str
+    pool: str
+    slots: int
+    env: Mapping[str, str]
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+    proxy: subprocess.Popen[bytes] | None = None
+    port: int = 0
+    fault: str | None = None
+    ended: list[int] = field(default_factory=list)
+
+    @property
+    def running(self) -> subprocess.Popen[bytes]:
+        """Its process, which must have been started."""
+        assert self.process is not None, f"{self.name} was never started"
+        return self.process
+
+    @property
+    def log(self) -> Path:
+        """What all its processes wrote."""
+        return self.folder / f"{self.name}.log"
+
+    def connect_through_proxy(self, target: int) -> None:
+        """Give it a network of its own to the server on port ``target``."""
+        self.port = free_port()
+        arguments = [str(self.port), str(target)]
+        self.proxy = processes.python(
+            "tests.chaos.proxy", arguments, self.env, self.folder / f"{self.name}.proxy.log"
+        )
+
+    def start(self) -> None:
+        """Start a process under this name. What an earlier one left running is killed first."""
+        if self.process is not None:
+            processes.kill_group(self.process)
+        options = ["-A", "tests.chaos.app", "worker", "-n", f"{self.name}@%h", "-c", str(self.slots)]
+        options += [
+            "-P",
+            self.pool,
+            "-Q",
+            QUEUE,
+            "--loglevel",
+            "INFO",
+            "--without-mingle",
+            "--without-gossip",
+        ]
+        self.process = processes.python("celery", options, self.env, self.log)
+        self.fault = None
+
+    def is_ready(self) -> bool:
+        """Whether its process consumes, and nothing is being done to it."""
+        if self.process is None or self.fault is not None or self.process.poll() is not None:
+            return False
+        return (self.folder / f"{self.name}.{self.process.pid}.ready").exists()
+
+    def stop(self) -> None:
+        """Kill whatever of it is left."""
+        for process in (self.process, self.proxy):
+            if process is not None:
+                processes.signal_group(process, signal.SIGCONT)
+                processes.kill_group(process)

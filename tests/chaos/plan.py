@@ -1,0 +1,87 @@
+"""The faults of a run: what, when, to whom, decided by a seed before anything starts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Everything that can be done to a cluster here."""
+
+    KILL_NODE = "kill-node"
+    KILL_PARENT = "kill-parent"
+    KILL_CHILD = "kill-child"
+    PAUSE = "pause"
+    PARTITION = "partition"
+    TERM = "term"
+    CUT = "cut"
+    RESTART_REDIS = "restart-redis"
+    FAILOVER = "failover"
+    PRODUCER_KILL = "producer-kill"
+    JOIN = "join"
+    #: Nobody's doing: a lease ran out on a machine that is too slow.
+    LATE = "late"
+
+
+#: SIGKILL of something that runs tasks.
+KILLS = frozenset({Kind.KILL_NODE, Kind.KILL_PARENT, Kind.KILL_CHILD})
+#: What the command line offers; a failover needs Sentinel and is a command of its own.
+OFFERED = tuple(kind for kind in Kind if kind not in (Kind.FAILOVER, Kind.LATE))
+#: How often each kind is drawn; those not named, once. SIGKILL of a whole node is what the promise is about.
+_WEIGHTS = {Kind.KILL_NODE: 4, Kind.KILL_PARENT: 2, Kind.KILL_CHILD: 2, Kind.PAUSE: 2, Kind.PARTITION: 2}
+#: Faults of one run at most.
+_MOST = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: seconds after the start, nodes to try in order, how long it lasts, when a node returns."""
+
+    at: float
+    kind: Kind
+    order: tuple[int, ...]
+    lasts: float
+    back_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole run."""
+
+    seed: int
+    seconds: float
+    faults: tuple[Fault, ...]
+
+
+def draw(
+    seed: int, kinds: Sequence[Kind], nodes: int, lease: float, every: float, seconds: float, kills: int
+) -> Plan:
+    """Faults ``every`` seconds on average until ``seconds`` are over or ``kills`` reached (0: no limit)."""
+    rng = random.Random(seed)
+    faults: list[Fault] = []
+    at, killed = 0.0, 0
+    for _ in range(_MOST):
+        at += every * rng.uniform(0.5, 1.5)
+        if at > seconds or (kills and killed >= kills):
+            break
+        kind = rng.choices(kinds, [_WEIGHTS.get(kind, 1) for kind in kinds])[0]
+        killed += kind in KILLS
+        order = tuple(rng.sample(range(nodes), nodes))
+        faults.append(Fault(round(at, 3), kind, order, _lasts(rng, kind, lease), _back_after(rng, lease)))
+    return Plan(seed, min(seconds, at), tuple(faults))
+
+
+def _lasts(rng: random.Random, kind: Kind, lease: float) -> float:
+    """Mostly past the lease, so that the node is fenced; one in four short, so that it must not be."""
+    if kind not in (Kind.PAUSE, Kind.PARTITION):
+        return 0.0
+    past = rng.random() < 0.75
+    return round(lease + rng.uniform(0.7, 2.0) if past else lease * rng.uniform(0.1, 0.5), 3)
+
+
+def _back_after(rng: random.Random, lease: float) -> float:
+    """Half return under the old name at once, half after somebody else had to reap."""
+    return round(rng.uniform(0.1, 0.5) if rng.random() < 0.5 else lease + rng.uniform(1.0, 2.0), 3)

@@ -1,0 +1,72 @@
+"""The verdict as one table, an engine to a column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from tests.chaos.plan import Kind
+from tests.chaos.verdict import Evidence, Kill, Verdict
+
+
+def table(results: Mapping[str, tuple[Evidence, Verdict]], seed: int) -> Table:
+    """All engines side by side."""
+    found = Table(title=f"chaos, seed {seed}")
+    found.add_column("")
+    columns = []
+    for engine, (evidence, verdict) in results.items():
+        found.add_column(engine, justify="right")
+        columns.append(_rows(evidence, verdict, engine == "switchyard"))
+    for row in columns[0]:
+        found.add_row(row, *(column[row] for column in columns))
+    return found
+
+
+def _rows(evidence: Evidence, verdict: Verdict, ours: bool) -> dict[str, str]:
+    return {
+        "faults": _by_kind([hit.kind for hit in evidence.hits if hit.kind is not Kind.LATE]),
+        "SIGKILLs of what runs tasks": str(len(verdict.kills)),
+        "published (acknowledged)": str(verdict.published),
+        "executed": str(verdict.executed),
+        "lost": str(len(verdict.lost)),
+        "stuck in Redis at the end": str(len(verdict.stuck)),
+        "given up (dead)": str(len(verdict.dead)) if ours else "-",
+        "duplicates: started more than once": str(verdict.duplicates),
+        "  of these finished more than once": str(verdict.finished_twice),
+        "  explained by": "\n".join(f"{kind} {n}" for kind, n in sorted(verdict.by_kind.items())) or "-",
+        "  unexplained": str(len(verdict.unexplained)),
+        "duplicates a kill: mean, most": _duplicates(verdict.kills),
+        "kills with more duplicates than slots": str(_excessive(verdict.kills)),
+        "recovery after a node's kill: p50, p99, max": _quantiles(verdict.recovery),
+        "recovery after a child's kill: p50, p99, max": _quantiles(_of_children(verdict.kills)),
+        "leases lost without a fault": str(verdict.late) if ours else "-",
+        "leftovers in Redis": str(len(verdict.leftovers)) if ours else "-",
+        "nodes seen over their limit": str(len(verdict.over_bound)) if ours else "-",
+        "nodes not back or not ending": str(len(verdict.not_back)),
+    }
+
+
+def _by_kind(kinds: Sequence[Kind]) -> str:
+    return "\n".join(f"{kind} {kinds.count(kind)}" for kind in Kind if kind in kinds) or "-"
+
+
+def _duplicates(kills: Sequence[Kill]) -> str:
+    counts = [kill.duplicates for kill in kills]
+    return f"{sum(counts) / len(counts):.2f}, {max(counts)}" if counts else "-"
+
+
+def _excessive(kills: Sequence[Kill]) -> int:
+    return sum(kill.duplicates > kill.hit.slots for kill in kills)
+
+
+def _of_children(kills: Sequence[Kill]) -> list[float]:
+    return sorted(s for kill in kills if kill.hit.kind is Kind.KILL_CHILD for s in kill.recovery)
+
+
+def _quantiles(seconds: Sequence[float]) -> str:
+    """Of an ascending sequence."""
+    if not seconds:
+        return "-"
+    p50, p99 = (seconds[min(len(seconds) - 1, int(len(seconds) * part))] for part in (0.5, 0.99))
+    return f"{p50:.2f}, {p99:.2f}, {seconds[-1]:.2f} s (n={len(seconds)})"

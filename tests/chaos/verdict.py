@@ -1,0 +1,179 @@
+"""From what was noted to what it means. Pure: no process, no server, no clock."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.chaos.ledger import Publish, Run
+from tests.chaos.plan import KILLS, Kind
+
+#: Every node: what is done to the broker is done to all of them.
+EVERYBODY = "*"
+#: Between a task's end in the ledger and the arrival of its settlement in Redis, in seconds: until then a
+#: fault makes it run again. A busy machine of two cores needs some of this for a prefork child's result.
+GRACE = 1.5
+#: Faults that must not make any task run twice.
+HARMLESS = frozenset({Kind.TERM, Kind.PRODUCER_KILL, Kind.JOIN})
+#: Faults under which a publish that is not answered is sent again.
+OF_THE_BROKER = frozenset({Kind.CUT, Kind.RESTART_REDIS, Kind.FAILOVER})
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A fault that took place. ``pid`` if only this process was hit; ``held`` are tasks it had in Redis."""
+
+    kind: Kind
+    node: str
+    start: float
+    end: float
+    pid: int | None = None
+    held: frozenset[str] = frozenset()
+    slots: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a run left behind: hits in order of time; ``left`` says where in Redis a task still is."""
+
+    publishes: Sequence[Publish]
+    runs: Sequence[Run]
+    hits: Sequence[Hit]
+    left: Mapping[str, str] = field(default_factory=dict)
+    leftovers: Sequence[str] = ()
+    over_bound: Sequence[str] = ()
+    not_back: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """What one SIGKILL cost: slots busy then, tasks that ran twice for it, seconds to their restarts."""
+
+    hit: Hit
+    busy: int
+    duplicates: int
+    recovery: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of the acknowledged tasks. ``lost`` are nowhere, ``stuck`` are still in Redis."""
+
+    published: int
+    executed: int
+    lost: tuple[str, ...]
+    stuck: tuple[str, ...]
+    dead: tuple[str, ...]
+    duplicates: int
+    finished_twice: int
+    by_kind: Mapping[Kind, int]
+    late: int
+    unexplained: tuple[str, ...]
+    kills: tuple[Kill, ...]
+    leftovers: tuple[str, ...]
+    over_bound: tuple[str, ...]
+    not_back: tuple[str, ...]
+
+    @property
+    def recovery(self) -> tuple[float, ...]:
+        """Seconds from the kill of a node to the next start of a task that it had, ascending."""
+        whole = (kill for kill in self.kills if kill.hit.kind is not Kind.KILL_CHILD)
+        return tuple(sorted(seconds for kill in whole for seconds in kill.recovery))
+
+    def failures(self) -> list[str]:
+        """What must not be, in words; empty if the run is good."""
+        found = {
+            "acknowledged tasks lost": self.lost,
+            "tasks stuck in Redis": self.stuck,
+            "unexplained duplicates": self.unexplained,
+            "leftovers": self.leftovers,
+            "nodes over their limit": self.over_bound,
+            "nodes that did not come back": self.not_back,
+        }
+        return [f"{len(what)} {name}: {', '.join(what[:5])}" for name, what in found.items() if what]
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Compare what was acknowledged with what ran, and what ran twice with what was done to the cluster."""
+    acked = [publish for publish in evidence.publishes if publish.acked is not None]
+    runs = _by_task(evidence.runs)
+    ended = {run.task for run in evidence.runs if run.end is not None}
+    missing = [publish.task for publish in acked if publish.task not in ended]
+    asked = {publish.task: publish for publish in evidence.publishes}
+    twice = {task: found for task, found in runs.items() if len(found) > 1}
+    causes = {task: _causes(found, asked.get(task), evidence.hits) for task, found in twice.items()}
+    explained = {task: hits for task, hits in causes.items() if len(hits) >= len(twice[task]) - 1}
+    return Verdict(
+        published=len(acked),
+        executed=len(acked) - len(missing),
+        lost=tuple(task for task in missing if task not in evidence.left),
+        stuck=tuple(task for task in missing if evidence.left.get(task, "dead") != "dead"),
+        dead=tuple(task for task in missing if evidence.left.get(task) == "dead"),
+        duplicates=len(twice),
+        finished_twice=sum(sum(run.end is not None for run in found) > 1 for found in twice.values()),
+        by_kind=_count(hits[0].kind for hits in explained.values()),
+        late=sum(hit.kind is Kind.LATE for hit in evidence.hits),
+        unexplained=tuple(sorted(set(twice) - set(explained))),
+        kills=tuple(_kill(hit, evidence.hits, runs, explained) for hit in evidence.hits if hit.kind in KILLS),
+        leftovers=tuple(evidence.leftovers),
+        over_bound=tuple(evidence.over_bound),
+        not_back=tuple(evidence.not_back),
+    )
+
+
+def _by_task(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = defaultdict(list)
+    for run in sorted(runs, key=lambda run: run.start):
+        found[run.task].append(run)
+    return found
+
+
+def _causes(runs: Sequence[Run], publish: Publish | None, hits: Sequence[Hit]) -> list[Hit]:
+    """For each run that a fault overlapped, that fault; for a publish that one overlapped, the fault too."""
+    harmful = [hit for hit in hits if hit.kind not in HARMLESS]
+    found = [next((hit for hit in harmful if _explains(hit, run)), None) for run in runs]
+    if publish is not None:
+        found.append(next((hit for hit in harmful if _doubts(hit, publish)), None))
+    return [hit for hit in found if hit is not None]
+
+
+def _explains(hit: Hit, run: Run) -> bool:
+    """Whether the run was on the node that was hit, and neither settled before nor started after."""
+    if hit.node not in (EVERYBODY, run.node) or hit.pid not in (None, run.pid):
+        return False
+    settled = float("inf") if run.end is None else run.end + GRACE
+    return run.start <= hit.end + GRACE and settled >= hit.start
+
+
+def _doubts(hit: Hit, publish: Publish) -> bool:
+    acked = float("inf") if publish.acked is None else publish.acked
+    return hit.kind in OF_THE_BROKER and publish.asked <= hit.end + GRACE and acked >= hit.start
+
+
+def _count(kinds: Iterable[Kind]) -> dict[Kind, int]:
+    found: dict[Kind, int] = defaultdict(int)
+    for kind in kinds:
+        found[kind] += 1
+    return dict(found)
+
+
+def _kill(
+    hit: Hit, hits: Sequence[Hit], runs: Mapping[str, list[Run]], explained: Mapping[str, list[Hit]]
+) -> Kill:
+    running = {task for task, found in runs.items() if any(_was_running(hit, hits, run) for run in found)}
+    again = (
+        next((run.start - hit.start for run in runs.get(task, ()) if run.start > hit.start), None)
+        for task in running | hit.held
+    )
+    duplicates = sum(causes[0] is hit for causes in explained.values())
+    return Kill(hit, len(running), duplicates, tuple(sorted(s for s in again if s is not None)))
+
+
+def _was_running(hit: Hit, hits: Sequence[Hit], run: Run) -> bool:
+    """Whether the hit came in the middle of the run, and nothing else had ended the run before."""
+    if not _explains(hit, run) or run.start > hit.start:
+        return False
+    if run.end is not None:
+        return run.end > hit.start
+    return next(other for other in hits if _explains(other, run) and other.kind in KILLS) is hit
