@@ -38,7 +38,7 @@ def open_state(app_or_url: Any, settings: Settings) -> State:
         channel = connection.default_channel
     except (OSError, RedisError, OperationalError) as exc:
         raise BrokerUnreachable(
-            f"no answer from the broker at {connection.as_uri().replace(':**@', '')}: {exc}; "
+            f"no answer from the broker at {connection.as_uri().replace('//:**@', '//')}: {exc}; "
             "check the URL, and that the server runs and lets this machine in"
         ) from None
     state: State = channel.cluster_state

@@ -6,6 +6,7 @@ import click
 
 from scheduler import __version__
 from workers.commands.check import check
+from workers.commands.dead import dead
 from workers.commands.drain import drain, resume
 from workers.commands.nodes import nodes
 from workers.commands.queues import queues
@@ -21,7 +22,7 @@ def main() -> None:
     """
 
 
-for command in (worker, nodes, queues, drain, resume, check):
+for command in (worker, nodes, queues, drain, resume, dead, check):
     main.add_command(command)
 
 
