@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import os
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,8 @@ from scheduler.errors import ConfigurationError
 ENV_PREFIX = "SWITCHYARD_"
 #: Variables with our prefix that are not settings: the command line and install() read them.
 _OTHER_VARIABLES = frozenset({"SWITCHYARD_BROKER_URL", "SWITCHYARD_CONFIG"})
+#: Kubernetes sets such variables for a service that happens to be called "switchyard".
+_KUBERNETES_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP)(_\w+)?)?$")
 
 
 class Rule(BaseModel):
@@ -124,7 +127,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _refuse_unknown_variables(names: Iterable[str]) -> None:
     known = {ENV_PREFIX + field.upper() for field in Settings.model_fields} | _OTHER_VARIABLES
     for name in names:
-        if name.startswith(ENV_PREFIX) and name not in known:
+        if name.startswith(ENV_PREFIX) and name not in known and not _KUBERNETES_LINK.search(name):
             raise ConfigurationError(f"unknown setting {name} in the environment{_nearest(name, known)}")
 
 

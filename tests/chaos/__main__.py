@@ -13,9 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from tests.chaos import drive, plan, report
+from tests.chaos import drive, failover, plan, report
 from tests.chaos.bed import Wishes
 from tests.chaos.plan import OFFERED, Kind
 from tests.chaos.verdict import Evidence, Verdict, judge
@@ -85,6 +84,31 @@ def main(
     sys.exit(_all(wishes, what, engines, folder))
 
 
+@main.command()
+@click.option("--nodes", type=click.IntRange(2), default=3, show_default=True)
+@click.option("--slots", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--pool", type=click.Choice(_POOLS), default="both", show_default=True)
+@click.option("--lease", type=click.FloatRange(0.5), default=2.0, show_default=True, help="Seconds.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep logs and ledgers there."
+)
+def sentinel(nodes: int, slots: int, pool: str, lease: float, folder: Path | None) -> None:
+    """Kill the primary under load: the cluster must go on, and what replication lost is counted."""
+    folder = folder or Path(tempfile.mkdtemp(prefix="chaos-"))
+    wishes = Wishes(nodes=nodes, slots=slots, pool=pool, lease=lease, renew=lease / 4)
+    click.echo(f"logs in {folder}", err=True)
+    evidence = failover.run(wishes, folder / "sentinel", lambda line: click.echo(line, err=True))
+    verdict, cost = judge(evidence), failover.outcome(evidence)
+    report.show({"switchyard": (evidence, verdict)}, wishes.seed)
+    resumed = "never" if cost.resumed is None else f"after {cost.resumed:.2f} s"
+    click.echo(f"went on {resumed}; asynchronous replication lost {len(cost.unreplicated)} tasks")
+    others = [failure for failure in verdict.failures() if "tasks lost" not in failure]
+    for failure in (*others, *(f"lost after the failover: {task}" for task in cost.lost)):
+        click.echo(f"switchyard: {failure}")
+    in_time = cost.resumed is not None and cost.resumed <= failover.WITHIN
+    sys.exit(0 if in_time and not cost.lost and not others else 1)
+
+
 def _all(wishes: Wishes, what: plan.Plan, engines: Sequence[str], folder: Path) -> int:
     results: dict[str, tuple[Evidence, Verdict]] = {}
     for engine in engines:
@@ -92,7 +116,7 @@ def _all(wishes: Wishes, what: plan.Plan, engines: Sequence[str], folder: Path) 
         one = replace(wishes, engine=engine)
         evidence = drive.run(one, what, folder / engine, lambda line: click.echo(line, err=True))
         results[engine] = evidence, judge(evidence)
-    Console(width=110).print(report.table(results, what.seed))
+    report.show(results, what.seed)
     return _say_failures(results)
 
 

@@ -7,16 +7,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import redis
 
 from tests.chaos import processes
 from tests.chaos.nodes import Node
+from tests.chaos.plan import Kind
+from tests.chaos.sentinel import Sentinels
 from tests.chaos.servers import Server
 from tests.chaos.verdict import Hit
 from tests.support.waiting import wait_until
@@ -49,14 +50,14 @@ class Bed:
 
     wishes: Wishes
     folder: Path
-    server: Server
+    server: Server | Sentinels
     client: redis.Redis
-    broker: str
-    transport_options: Mapping[str, Any] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     producers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     hits: list[Hit] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    skipped: list[Kind] = field(default_factory=list)
+    orphans: int = 0
 
     @property
     def ours(self) -> bool:
@@ -69,9 +70,9 @@ class Bed:
         name = f"n{len(self.nodes)}"
         node = Node(name, pools[len(self.nodes) % len(pools)], self.wishes.slots, {}, self.folder)
         if self.wishes.proxies:
-            node.env = self._environment(self.broker, name)
+            node.env = self._environment(self.server.url, name)
             node.connect_through_proxy(self.server.port)
-        broker = f"redis://127.0.0.1:{node.port}/0" if node.port else self.broker
+        broker = f"redis://127.0.0.1:{node.port}/0" if node.port else self.server.url
         node.env = self._environment(broker, name)
         self.nodes.append(node)
         return node
@@ -79,7 +80,7 @@ class Bed:
     def start_producer(self, number: int) -> subprocess.Popen[bytes]:
         """A process that keeps the cluster busy."""
         arguments = [f"p{number}", str(self.wishes.seed), str(self.wishes.backlog)]
-        env = self._environment(self.broker, "")
+        env = self._environment(self.server.url, "")
         log = self.folder / f"p{number}.log"
         return processes.python("tests.chaos.producer", arguments, env, log)
 
@@ -103,7 +104,7 @@ class Bed:
             "CHAOS_FOLDER": str(self.folder),
             "CHAOS_ENGINE": self.wishes.engine,
             "CHAOS_BROKER": broker,
-            "CHAOS_TRANSPORT_OPTIONS": json.dumps(dict(self.transport_options)),
+            "CHAOS_TRANSPORT_OPTIONS": json.dumps(dict(self.server.transport_options)),
             "CHAOS_NODE": node,
         }
         if self.ours:
@@ -117,32 +118,33 @@ class Bed:
 
 
 @contextmanager
-def made(wishes: Wishes, folder: Path, server: Server) -> Iterator[Bed]:
+def made(wishes: Wishes, folder: Path, server: Server | Sentinels) -> Iterator[Bed]:
     """Start the server, the nodes and the producers; kill all that is left at the end."""
     for name in ("runs", "publishes"):
         (folder / name).mkdir(parents=True)
-    server.start()
-    bed = Bed(wishes, folder, server, server.client(), server.url)
-    with kept(bed):
-        yield bed
-
-
-@contextmanager
-def kept(bed: Bed) -> Iterator[None]:
-    """Fill the bed with nodes and producers, and clear it away at the end."""
+    bed = Bed(wishes, folder, server, server.client())
     try:
-        for _ in range(bed.wishes.nodes):
-            bed.add_node().start()
-        await_ready(bed, bed.nodes)
-        bed.producers += [bed.start_producer(number) for number in range(bed.wishes.producers)]
-        yield
+        server.start()
+        _fill(bed)
+        yield bed
     finally:
-        for node in bed.nodes:
-            node.stop()
-        for producer in bed.producers:
-            processes.kill_group(producer)
-        bed.client.close()
-        bed.server.kill()
+        _clear(bed)
+
+
+def _fill(bed: Bed) -> None:
+    for _ in range(bed.wishes.nodes):
+        bed.add_node().start()
+    await_ready(bed, bed.nodes)
+    bed.producers += [bed.start_producer(number) for number in range(bed.wishes.producers)]
+
+
+def _clear(bed: Bed) -> None:
+    for node in bed.nodes:
+        node.stop()
+    for producer in bed.producers:
+        processes.kill_group(producer)
+    bed.client.close()
+    bed.server.kill()
 
 
 def await_ready(bed: Bed, nodes: Sequence[Node]) -> None:

@@ -20,7 +20,7 @@ from tests.chaos.verdict import Evidence
 
 #: Before a fault that found nobody to hit is tried again, in seconds, and how often.
 _AGAIN = 0.25
-_TRIES = 120
+_TRIES = 480
 #: Load before the first fault and after the last, in seconds.
 _CALM = 2.0
 #: Without a single task finished for so long after the last publish, the run is over, in seconds.
@@ -81,9 +81,10 @@ def _patient(bed: Bed, fault: Fault, say: Say) -> Callable[[], Later | None]:
         except NobodyToHit:
             if next(tries) < _TRIES:
                 return Later(_AGAIN, act)
-            bed.complaints.append(f"nobody was fit for {fault.kind} at {fault.at:.0f} s")
+            bed.skipped.append(fault.kind)
             return None
-        say(f"{fault.at:7.1f} s  {fault.kind}  {bed.hits[-1].node if bed.hits else ''}")
+        hit = bed.hits[-1]
+        say(f"{fault.at:7.1f} s  {fault.kind}  {hit.node}  at {hit.start:.1f}")
         return later
 
     return act
@@ -140,16 +141,20 @@ def _await_all_up(bed: Bed) -> list[str]:
 def _gather(bed: Bed, watch: observe.Watch, not_back: list[str]) -> Evidence:
     names = [node.name for node in bed.nodes]
     left = observe.left(bed.client, names)
-    late = []
-    if bed.ours:
-        late = observe.unasked_losses(bed.client, bed.hits, monotonic_offset(), bed.wishes.lease)
-        bed.complaints += [] if not_back else bed.stop_nodes()
+    losses = observe.losses(bed.client, monotonic_offset()) if bed.ours else []
+    if bed.ours and not not_back:
+        bed.complaints += bed.stop_nodes()
     return Evidence(
         publishes=ledger.publishes(bed.folder / "publishes"),
         runs=ledger.runs(bed.folder / "runs"),
-        hits=tuple(sorted([*bed.hits, *late], key=lambda hit: hit.start)),
+        hits=tuple(bed.hits),
         left=left,
         leftovers=tuple(observe.leftovers(bed.client)) if bed.ours else (),
         over_bound=tuple(watch.over_bound),
+        over_claimed=tuple(watch.over_claimed),
+        skipped=tuple(bed.skipped),
+        losses=tuple(losses),
+        orphans=bed.orphans,
+        lease=bed.wishes.lease,
         not_back=(*not_back, *bed.complaints),
     )

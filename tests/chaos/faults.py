@@ -11,10 +11,13 @@ from tests.chaos import observe, processes
 from tests.chaos.bed import Bed
 from tests.chaos.nodes import Node
 from tests.chaos.plan import Fault, Kind
+from tests.chaos.sentinel import Sentinels
 from tests.chaos.verdict import EVERYBODY, Hit
 
 #: For a node to end on SIGTERM before it counts as hanging, in seconds.
 _TERM = 30.0
+#: For the sentinels to promote the replica, in seconds.
+_FAILOVER = 30.0
 #: Nodes that join during one run at most: each takes processor time from all others.
 _JOINERS = 2
 
@@ -71,11 +74,13 @@ def _kill_parent(bed: Bed, fault: Fault) -> Later:
     """The children of prefork notice by the end of their pipe, or run their task to its end first."""
     node = _victim(bed, fault)
     node.fault = fault.kind
+    pids = processes.children(node.running)
     node.running.kill()
     number = _note(bed, fault.kind, node)
     node.running.wait()
 
     def back() -> None:
+        bed.orphans += len(processes.alive(pids))
         node.start()
         _until_now(bed, number)
 
@@ -152,6 +157,25 @@ def _restart_redis(bed: Bed, fault: Fault) -> None:
     _until_now(bed, number)
 
 
+def _failover(bed: Bed, fault: Fault) -> Later:
+    sentinels = bed.server
+    assert isinstance(sentinels, Sentinels), "a failover needs Sentinel"
+    number = _note(bed, fault.kind, None)
+    sentinels.fail()
+    deadline = time.monotonic() + _FAILOVER
+
+    def over() -> Later | None:
+        _until_now(bed, number)
+        if sentinels.has_failed_over():
+            return None
+        if time.monotonic() > deadline:
+            bed.complaints.append(f"no failover within {_FAILOVER:g} s")
+            return None
+        return Later(0.05, over)
+
+    return Later(0.05, over)
+
+
 def _producer_kill(bed: Bed, fault: Fault) -> Later:
     number = fault.order[0] % len(bed.producers)
     processes.kill_group(bed.producers[number])
@@ -181,6 +205,7 @@ _ACTS: dict[Kind, Callable[[Bed, Fault], Later | None]] = {
     Kind.TERM: _term,
     Kind.CUT: _cut,
     Kind.RESTART_REDIS: _restart_redis,
+    Kind.FAILOVER: _failover,
     Kind.PRODUCER_KILL: _producer_kill,
     Kind.JOIN: _join,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
@@ -14,8 +15,7 @@ from scheduler.models import NodeState
 from scheduler.overview import shared_lists
 from scheduler.state import State
 from tests.chaos.app import QUEUE
-from tests.chaos.plan import Kind
-from tests.chaos.verdict import EVERYBODY, Hit
+from tests.chaos.verdict import Loss
 
 KEYS = Keys()
 #: Between two samples of all nodes, in seconds.
@@ -30,20 +30,20 @@ def held(client: redis.Redis, node: str) -> frozenset[str]:
     """Tasks in a node's claims and inbox; nothing if the server does not answer."""
     with suppress(redis.RedisError):
         entries = [*client.hvals(KEYS.claims(node)), *client.zrange(KEYS.inbox(node), 0, -1)]
-        return frozenset(_task(entry) for entry in entries)
+        return frozenset(task_of(entry) for entry in entries)
     return frozenset()
 
 
 def left(client: redis.Redis, nodes: Iterable[str]) -> dict[str, str]:
     """Where every task is that Redis still has: of ours and of stock alike."""
-    found = {_task(entry): "unacked" for entry in client.hvals("unacked")}
+    found = {task_of(entry): "unacked" for entry in client.hvals("unacked")}
     lists = [*shared_lists(KEYS, QUEUE), *map(bytes.decode, client.zrange(KEYS.waiting, 0, -1))]
-    found |= {_task(entry): "waiting" for key in lists for entry in client.lrange(key, 0, -1)}
+    found |= {task_of(entry): "waiting" for key in lists for entry in client.lrange(key, 0, -1)}
     for node in nodes:
         found |= dict.fromkeys(held(client, node), "held")
     for receipt in client.zrange(KEYS.dead, 0, -1):
         message = client.hget(KEYS.dead_entry(receipt.decode()), "message")
-        found[_task(message or b"")] = "dead"
+        found[task_of(message or b"")] = "dead"
     return found
 
 
@@ -64,18 +64,13 @@ def not_up(client: redis.Redis, names: Iterable[str]) -> list[str]:
     return sorted(set(names) - up)
 
 
-def unasked_losses(client: redis.Redis, hits: Iterable[Hit], offset: float, lease: float) -> list[Hit]:
-    """Leases that ran out though nobody had touched the node. ``offset`` makes wall seconds monotonic."""
-    done = list(hits)
-    found = []
-    for stamp, event in client.xrange(KEYS.events, count=_EVENTS):
-        if event[b"kind"] != b"lost":
-            continue
-        at, node = int(stamp.partition(b"-")[0]) / 1000 + offset, event[b"node"].decode()
-        near = (hit for hit in done if hit.node in (EVERYBODY, node))
-        if not any(hit.start <= at <= hit.end + 2 * lease + 2 for hit in near):
-            found.append(Hit(Kind.LATE, node, at - lease, at + lease))
-    return found
+def losses(client: redis.Redis, offset: float) -> list[Loss]:
+    """Every time that the cluster declared a node lost. ``offset`` makes wall seconds monotonic ones."""
+    return [
+        Loss(event[b"node"].decode(), int(stamp.partition(b"-")[0]) / 1000 + offset)
+        for stamp, event in client.xrange(KEYS.events, count=_EVENTS)
+        if event[b"kind"] == b"lost"
+    ]
 
 
 class Watch:
@@ -83,6 +78,7 @@ class Watch:
 
     def __init__(self, client: redis.Redis, slots: Mapping[str, int]) -> None:
         self.over_bound: list[str] = []
+        self.over_claimed: list[str] = []
         self.samples = 0
         self._client = client
         self._slots = slots
@@ -94,9 +90,11 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End it."""
+        """End it, if it was begun."""
         self._stop.set()
-        self._thread.join(10)
+        if self._thread.ident is not None:
+            self._thread.join(10)
+        self._client.close()
 
     def _keep(self) -> None:
         while not self._stop.wait(_SAMPLE):
@@ -112,11 +110,14 @@ class Watch:
         claims, inbox = pipeline.execute()
         bounded = sum(_UNBOUNDED not in entry for entry in inbox)
         self.samples += 1
-        if claims + bounded > slots:
-            self.over_bound.append(f"{node}: {claims} claims + {bounded} bounded in the inbox > {slots}")
+        at = time.monotonic()
+        if bounded and claims + bounded > slots:
+            self.over_bound.append(f"{node}: {claims} claims + {bounded} bounded > {slots} at {at:.1f}")
+        elif claims > slots:
+            self.over_claimed.append(f"{node}: {claims} claims > {slots} slots at {at:.1f}")
 
 
-def _task(entry: bytes) -> str:
+def task_of(entry: bytes) -> str:
     """The task's id, out of a message, an inbox member, a claim or kombu's unacked entry."""
     text = entry.decode()
     with suppress(ValueError, TypeError, LookupError):

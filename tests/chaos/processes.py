@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parents[2]
+#: The environment of programs that need nothing from ours.
+PLAIN = {"PATH": "/usr/bin:/bin:/usr/local/bin"}
 #: For a process that was killed to be gone, in seconds.
 _GONE = 20.0
 

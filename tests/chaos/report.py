@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich.console import Console
 from rich.table import Table
 
 from tests.chaos.plan import Kind
 from tests.chaos.verdict import Evidence, Kill, Verdict
+
+#: Columns that the table may take.
+_WIDTH = 110
+
+
+def show(results: Mapping[str, tuple[Evidence, Verdict]], seed: int) -> None:
+    """Print the table."""
+    Console(width=_WIDTH).print(table(results, seed))
 
 
 def table(results: Mapping[str, tuple[Evidence, Verdict]], seed: int) -> Table:
@@ -25,7 +34,8 @@ def table(results: Mapping[str, tuple[Evidence, Verdict]], seed: int) -> Table:
 
 def _rows(evidence: Evidence, verdict: Verdict, ours: bool) -> dict[str, str]:
     return {
-        "faults": _by_kind([hit.kind for hit in evidence.hits if hit.kind is not Kind.LATE]),
+        "faults": _by_kind([hit.kind for hit in evidence.hits]),
+        "faults that found nobody to hit": str(len(evidence.skipped)),
         "SIGKILLs of what runs tasks": str(len(verdict.kills)),
         "published (acknowledged)": str(verdict.published),
         "executed": str(verdict.executed),
@@ -40,9 +50,12 @@ def _rows(evidence: Evidence, verdict: Verdict, ours: bool) -> dict[str, str]:
         "kills with more duplicates than slots": str(_excessive(verdict.kills)),
         "recovery after a node's kill: p50, p99, max": _quantiles(verdict.recovery),
         "recovery after a child's kill: p50, p99, max": _quantiles(_of_children(verdict.kills)),
+        "children that outlived a killed parent": str(evidence.orphans),
+        "silences past the lease, of these fenced": f"{verdict.silences}, {verdict.fenced}" if ours else "-",
         "leases lost without a fault": str(verdict.late) if ours else "-",
         "leftovers in Redis": str(len(verdict.leftovers)) if ours else "-",
-        "nodes seen over their limit": str(len(verdict.over_bound)) if ours else "-",
+        "samples of a bounded node over its limit": str(len(verdict.over_bound)) if ours else "-",
+        "samples with more claims than slots": str(len(evidence.over_claimed)) if ours else "-",
         "nodes not back or not ending": str(len(verdict.not_back)),
     }
 

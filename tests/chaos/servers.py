@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -31,6 +32,11 @@ class Server:
         """The broker URL of its first database."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def transport_options(self) -> Mapping[str, Any]:
+        """What kombu must know beside the URL."""
+        return {}
+
     def client(self) -> redis.Redis:
         """A client of its first database that gives up soon."""
         return redis.Redis(port=self.port, socket_timeout=5, socket_connect_timeout=5)
@@ -41,7 +47,7 @@ class Server:
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         command += ["--dir", str(self.folder), *self._options]
         log = self.folder / f"{self.name}.log"
-        self._process = processes.start(command, {"PATH": "/usr/bin:/bin:/usr/local/bin"}, log)
+        self._process = processes.start(command, processes.PLAIN, log)
         wait_until(self.answers, f"redis-server answers on {self.port}, see {log}", timeout=_ANSWERS)
 
     def answers(self) -> bool:
@@ -53,6 +59,22 @@ class Server:
             return False
         finally:
             client.close()
+
+    def role(self) -> str:
+        """``master`` or ``slave``, as the server says."""
+        return str(self._replication()["role"])
+
+    def follows(self) -> bool:
+        """Whether it is a replica in step with its primary."""
+        return self._replication().get("master_link_status") == "up"
+
+    def _replication(self) -> Mapping[str, Any]:
+        client = self.client()
+        try:
+            found: Mapping[str, Any] = client.info("replication")
+        finally:
+            client.close()
+        return found
 
     def kill(self) -> None:
         """SIGKILL it."""

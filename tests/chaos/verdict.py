@@ -16,6 +16,8 @@ EVERYBODY = "*"
 GRACE = 1.5
 #: Faults that must not make any task run twice.
 HARMLESS = frozenset({Kind.TERM, Kind.PRODUCER_KILL, Kind.JOIN})
+#: Faults during which a node is not heard but lives on.
+SILENT = frozenset({Kind.PAUSE, Kind.PARTITION})
 #: Faults under which a publish that is not answered is sent again.
 OF_THE_BROKER = frozenset({Kind.CUT, Kind.RESTART_REDIS, Kind.FAILOVER})
 
@@ -34,8 +36,19 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """The cluster declared a node lost: its lease had run out."""
+
+    node: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that a run left behind: hits in order of time; ``left`` says where in Redis a task still is."""
+    """All that a run left behind: hits in order of time; ``left`` says where in Redis a task still is.
+
+    ``orphans`` are pool children that still ran when their killed parent's node started again.
+    """
 
     publishes: Sequence[Publish]
     runs: Sequence[Run]
@@ -43,6 +56,11 @@ class Evidence:
     left: Mapping[str, str] = field(default_factory=dict)
     leftovers: Sequence[str] = ()
     over_bound: Sequence[str] = ()
+    over_claimed: Sequence[str] = ()
+    skipped: Sequence[Kind] = ()
+    losses: Sequence[Loss] = ()
+    orphans: int = 0
+    lease: float = 0.0
     not_back: Sequence[str] = ()
 
 
@@ -69,6 +87,8 @@ class Verdict:
     finished_twice: int
     by_kind: Mapping[Kind, int]
     late: int
+    silences: int
+    fenced: int
     unexplained: tuple[str, ...]
     kills: tuple[Kill, ...]
     leftovers: tuple[str, ...]
@@ -96,13 +116,16 @@ class Verdict:
 
 def judge(evidence: Evidence) -> Verdict:
     """Compare what was acknowledged with what ran, and what ran twice with what was done to the cluster."""
+    late = _late(evidence)
+    hits = sorted([*evidence.hits, *late], key=lambda hit: hit.start)
+    silences = [hit for hit in evidence.hits if hit.kind in SILENT and hit.end - hit.start > evidence.lease]
     acked = [publish for publish in evidence.publishes if publish.acked is not None]
     runs = _by_task(evidence.runs)
     ended = {run.task for run in evidence.runs if run.end is not None}
     missing = [publish.task for publish in acked if publish.task not in ended]
     asked = {publish.task: publish for publish in evidence.publishes}
     twice = {task: found for task, found in runs.items() if len(found) > 1}
-    causes = {task: _causes(found, asked.get(task), evidence.hits) for task, found in twice.items()}
+    causes = {task: _causes(found, asked.get(task), hits) for task, found in twice.items()}
     explained = {task: hits for task, hits in causes.items() if len(hits) >= len(twice[task]) - 1}
     return Verdict(
         published=len(acked),
@@ -113,13 +136,31 @@ def judge(evidence: Evidence) -> Verdict:
         duplicates=len(twice),
         finished_twice=sum(sum(run.end is not None for run in found) > 1 for found in twice.values()),
         by_kind=_count(hits[0].kind for hits in explained.values()),
-        late=sum(hit.kind is Kind.LATE for hit in evidence.hits),
+        late=len(late),
+        silences=len(silences),
+        fenced=sum(any(_caused(hit, loss, evidence.lease) for loss in evidence.losses) for hit in silences),
         unexplained=tuple(sorted(set(twice) - set(explained))),
-        kills=tuple(_kill(hit, evidence.hits, runs, explained) for hit in evidence.hits if hit.kind in KILLS),
+        kills=tuple(_kill(hit, hits, runs, explained) for hit in hits if hit.kind in KILLS),
         leftovers=tuple(evidence.leftovers),
         over_bound=tuple(evidence.over_bound),
         not_back=tuple(evidence.not_back),
     )
+
+
+def _late(evidence: Evidence) -> list[Hit]:
+    """Leases that ran out though nobody had touched the node: the machine is too slow for such a lease."""
+    lease = evidence.lease
+    return [
+        Hit(Kind.LATE, loss.node, loss.at - lease, loss.at + lease)
+        for loss in evidence.losses
+        if not any(_caused(hit, loss, lease) for hit in evidence.hits)
+    ]
+
+
+def _caused(hit: Hit, loss: Loss, lease: float) -> bool:
+    """Whether the node was lost because of the hit: others see it a lease later, or two if they restarted."""
+    same = hit.node in (EVERYBODY, loss.node)
+    return same and hit.start <= loss.at <= hit.end + 2 * lease + GRACE
 
 
 def _by_task(runs: Iterable[Run]) -> dict[str, list[Run]]:

@@ -66,6 +66,15 @@ def test_an_unknown_variable_is_named_with_the_nearest(monkeypatch: pytest.Monke
         load()
 
 
+@pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP", "PORT_80_TCP_ADDR"])
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_not_ours(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """An application would not start in a cluster that has a service called switchyard."""
+    monkeypatch.setenv(f"SWITCHYARD_{name}", "10.0.0.1")
+    assert load() == Settings()
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """A wrong path would silently mean the defaults."""
     with pytest.raises(ConfigurationError, match=r"nowhere\.toml"):

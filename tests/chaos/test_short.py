@@ -1,0 +1,41 @@
+"""A short chaos with a seed, on every change."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import drive, failover, plan, report
+from tests.chaos.bed import Wishes
+from tests.chaos.plan import OFFERED, Kind
+from tests.chaos.verdict import judge
+
+pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
+
+SEED = 11
+LEASE = 2.0
+
+
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_whatever_happens(tmp_path: Path) -> None:
+    """Two kinds of pool under full load, every kind of fault."""
+    what = plan.draw(SEED, OFFERED, nodes=3, lease=LEASE, every=3.5, seconds=75.0, kills=0)
+    assert {fault.kind for fault in what.faults} >= {Kind.KILL_NODE, Kind.PAUSE, Kind.RESTART_REDIS}
+    wishes = Wishes(nodes=3, seed=SEED, lease=LEASE, renew=LEASE / 4, proxies=True)
+    evidence = drive.run(wishes, what, tmp_path / "run", print)
+    verdict = judge(evidence)
+    report.show({"switchyard": (evidence, verdict)}, SEED)
+    assert verdict.failures() == []
+    assert verdict.published > 1000
+
+
+@pytest.mark.timeout(200)
+def test_the_cluster_survives_a_failover(tmp_path: Path) -> None:
+    """A primary dies under load: what replication had is executed, and the cluster goes on in time."""
+    evidence = failover.run(Wishes(nodes=2, seed=SEED, lease=LEASE, renew=0.5), tmp_path / "run", print)
+    cost = failover.outcome(evidence)
+    assert cost.resumed is not None
+    assert cost.resumed <= failover.WITHIN
+    assert cost.lost == ()

@@ -1,0 +1,181 @@
+"""The verdict must be able to fail: each kind of damage, made by hand, is found and named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import ledger, observe, plan
+from tests.chaos.failover import outcome
+from tests.chaos.ledger import Publish, Run, Writer
+from tests.chaos.plan import KILLS, OFFERED, Kind
+from tests.chaos.verdict import EVERYBODY, GRACE, Evidence, Hit, Loss, judge
+
+ACKED = Publish("t", asked=1.0, acked=1.1)
+DONE = Run("t", "n0", 10, start=2.0, end=3.0)
+CUT_SHORT = Run("t", "n0", 10, start=2.0, end=None)
+AGAIN = Run("t", "n1", 20, start=6.0, end=7.0)
+
+
+def _kill(node: str = "n0", at: float = 2.5, kind: Kind = Kind.KILL_NODE, **more: object) -> Hit:
+    return Hit(kind, node, at, at, slots=1, **more)  # type: ignore[arg-type]
+
+
+def test_a_task_with_an_end_is_executed() -> None:
+    verdict = judge(Evidence([ACKED], [DONE], []))
+    assert (verdict.published, verdict.executed, verdict.failures()) == (1, 1, [])
+
+
+@pytest.mark.parametrize("runs", [[], [CUT_SHORT]], ids=["never started", "never ended"])
+def test_an_acknowledged_task_without_an_end_is_lost(runs: list[Run]) -> None:
+    verdict = judge(Evidence([ACKED], runs, [_kill()]))
+    assert verdict.lost == ("t",)
+    assert verdict.failures() == ["1 acknowledged tasks lost: t"]
+
+
+def test_a_task_that_redis_still_has_is_stuck_not_lost() -> None:
+    verdict = judge(Evidence([ACKED], [], [], left={"t": "waiting"}))
+    assert (verdict.lost, verdict.stuck) == ((), ("t",))
+    assert verdict.failures()
+
+
+def test_a_task_that_was_given_up_is_neither_lost_nor_stuck() -> None:
+    verdict = judge(Evidence([ACKED], [CUT_SHORT], [_kill()], left={"t": "dead"}))
+    assert (verdict.lost, verdict.stuck, verdict.dead) == ((), (), ("t",))
+
+
+def test_a_publish_that_never_returned_promises_nothing() -> None:
+    verdict = judge(Evidence([Publish("t", 1.0, None)], [], []))
+    assert (verdict.published, verdict.failures()) == (0, [])
+
+
+@pytest.mark.parametrize("first", [DONE, CUT_SHORT], ids=["ended", "cut short"])
+def test_a_duplicate_without_a_fault_is_unexplained(first: Run) -> None:
+    verdict = judge(Evidence([ACKED], [first, AGAIN], []))
+    assert verdict.unexplained == ("t",)
+    assert verdict.failures() == ["1 unexplained duplicates: t"]
+
+
+def test_a_kill_explains_the_duplicate_of_what_it_cut_short() -> None:
+    verdict = judge(Evidence([ACKED], [CUT_SHORT, AGAIN], [_kill()]))
+    assert (verdict.duplicates, verdict.finished_twice, verdict.failures()) == (1, 0, [])
+    assert verdict.by_kind == {Kind.KILL_NODE: 1}
+    assert [(kill.busy, kill.duplicates, kill.recovery) for kill in verdict.kills] == [(1, 1, (3.5,))]
+
+
+@pytest.mark.parametrize(
+    "hit",
+    [
+        _kill(node="n9"),
+        _kill(at=3.0 + GRACE + 0.1),
+        _kill(at=2.0 - GRACE - 0.1),
+        _kill(kind=Kind.KILL_CHILD, pid=11),
+        _kill(kind=Kind.TERM),
+        _kill(kind=Kind.JOIN),
+    ],
+    ids=["other node", "long after", "long before", "other child", "SIGTERM", "join"],
+)
+def test_a_fault_elsewhere_explains_nothing(hit: Hit) -> None:
+    assert judge(Evidence([ACKED], [DONE, AGAIN], [hit])).unexplained == ("t",)
+
+
+def test_one_kill_explains_one_more_start_not_two() -> None:
+    third = Run("t", "n2", 30, 8.0, 9.0)
+    assert judge(Evidence([ACKED], [CUT_SHORT, AGAIN, third], [_kill()])).unexplained == ("t",)
+
+
+def test_a_paused_node_that_ends_its_task_late_is_explained() -> None:
+    late = Run("t", "n0", 10, start=2.0, end=9.0)
+    pause = Hit(Kind.PAUSE, "n0", 2.5, 8.0)
+    verdict = judge(Evidence([ACKED], [late, AGAIN], [pause]))
+    assert (verdict.finished_twice, verdict.failures()) == (1, [])
+
+
+def test_a_cut_explains_a_publish_that_was_sent_twice() -> None:
+    runs = [Run("t", "n0", 10, 20.0, 21.0), Run("t", "n1", 20, 22.0, 23.0)]
+    cut = Hit(Kind.CUT, EVERYBODY, 1.05, 1.05)
+    assert judge(Evidence([ACKED], runs, [cut])).failures() == []
+    assert judge(Evidence([ACKED], runs, [_kill(node=EVERYBODY, at=1.05)])).unexplained == ("t",)
+
+
+def test_a_lease_that_ran_out_by_itself_is_counted_and_explains() -> None:
+    slow = Evidence([ACKED], [DONE, AGAIN], [], losses=[Loss("n0", 4.0)], lease=2.0)
+    assert (judge(slow).late, judge(slow).failures()) == (1, [])
+
+
+def test_a_loss_soon_after_a_pause_is_its_doing_and_the_node_was_fenced() -> None:
+    pauses = [
+        Hit(Kind.PAUSE, "n0", 2.0, 6.0),
+        Hit(Kind.PAUSE, "n0", 60.0, 61.0),
+        Hit(Kind.PAUSE, "n1", 2.0, 6.0),
+    ]
+    verdict = judge(Evidence([], [], pauses, losses=[Loss("n0", 4.0)], lease=2.0))
+    assert (verdict.late, verdict.silences, verdict.fenced) == (0, 2, 1)
+
+
+def test_a_second_kill_is_not_blamed_for_the_first_ones_victim() -> None:
+    kills = judge(Evidence([ACKED], [CUT_SHORT, AGAIN], [_kill(), _kill(at=30.0)])).kills
+    assert [(kill.busy, kill.duplicates) for kill in kills] == [(1, 1), (0, 0)]
+
+
+def test_recovery_counts_what_was_claimed_but_not_started() -> None:
+    kills = judge(Evidence([ACKED], [AGAIN], [_kill(held=frozenset({"t"}))])).kills
+    assert [(kill.busy, kill.recovery) for kill in kills] == [(0, (3.5,))]
+
+
+@pytest.mark.parametrize("damage", ["leftovers", "over_bound", "not_back"])
+def test_what_stays_behind_is_a_failure(damage: str) -> None:
+    assert judge(Evidence([], [], [], **{damage: ("something",)})).failures()  # type: ignore[arg-type]
+
+
+def test_what_replication_lost_is_told_from_what_the_new_primary_lost() -> None:
+    later = Publish("u", asked=9.0, acked=9.1)
+    run = Run("v", "n0", 10, 9.0, 9.5)
+    evidence = Evidence(
+        [ACKED, later, Publish("v", 8.0, 8.1)], [run], [Hit(Kind.FAILOVER, EVERYBODY, 1.5, 5.0)]
+    )
+    cost = outcome(evidence)
+    assert (cost.resumed, cost.unreplicated, cost.lost) == (8.0, ("t",), ("u",))
+
+
+def test_the_ledger_gives_back_what_was_written(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, "n0")
+    first, second = writer.attempt(), writer.attempt()
+    for task, attempt, event in (("a", first, "start"), ("b", second, "start"), ("a", first, "end")):
+        writer.write(task, "n0", attempt, event)
+    done, open_ = ledger.runs(tmp_path)
+    assert (done.task, open_.task, open_.end) == ("a", "b", None)
+    assert done.end is not None
+    assert done.end >= open_.start >= done.start
+
+
+def test_half_a_line_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "n0.1.ledger").write_text("a n0 0 start 1.0\na n0 0 end 2.")
+    assert [run.end for run in ledger.runs(tmp_path)] == [None]
+
+
+def test_only_answered_publishes_are_acknowledged(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, "p0")
+    for line in (("a", "asked"), ("a", "acked"), ("b", "asked")):
+        writer.write(*line)
+    found = {publish.task: publish.acked is not None for publish in ledger.publishes(tmp_path)}
+    assert found == {"a": True, "b": False}
+
+
+def test_a_task_is_found_in_everything_that_redis_holds() -> None:
+    message = json.dumps({"body": "W10=", "headers": {"id": "t"}})
+    entries = [message, f"6:celery{message}", f"12:6:celery{message}", json.dumps([{"headers": {"id": "t"}}])]
+    assert [observe.task_of(entry.encode()) for entry in entries] == ["t"] * 4
+
+
+def test_a_seed_decides_the_plan() -> None:
+    plans = [plan.draw(seed, OFFERED, 3, 2.0, 1.0, 60.0, 0) for seed in (1, 1, 2)]
+    assert plans[0] == plans[1] != plans[2]
+
+
+def test_a_plan_ends_with_its_last_kill() -> None:
+    drawn = plan.draw(1, OFFERED, 3, 2.0, 1.0, 1e6, 7)
+    assert sum(fault.kind in KILLS for fault in drawn.faults) == 7
+    assert drawn.faults[-1].kind in KILLS
