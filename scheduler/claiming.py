@@ -69,6 +69,7 @@ class Claimant:
         self.on_fenced: Callable[[], None] = lambda: None
         self._held: dict[str, _Held] = {}
         self._to_settle: deque[str] = deque()
+        self._to_release: deque[tuple[list[tuple[str, str]], bool]] = deque()
         self._settling: list[tuple[str, list[str]]] = []
         self._sent: deque[_Sent] = deque()
         self._asked = 0
@@ -179,24 +180,35 @@ class Claimant:
         self._to_settle.append(tag)
 
     def release(self, tags: Sequence[str], messages: Sequence[str] | None = None, front: bool = True) -> None:
-        """Give messages back to their homes, oldest first, changed to ``messages`` if given."""
+        """Give messages back to their homes, oldest first, changed to ``messages`` if given.
+
+        What can't be given back now, because the connection broke, :meth:`flush` tries again.
+        """
         for tag in tags:
             self._held.pop(tag, None)
         texts = messages or [""] * len(tags)
         pairs = [(tag.partition(".")[2], text) for tag, text in zip(tags, texts, strict=True)]
-        self.state.release(self.name, self.epoch, pairs, front)
-        self.look = True
+        self._to_release.append((pairs, front))
+        self._flush_releases()
+
+    def _flush_releases(self) -> None:
+        while self._to_release:
+            self.state.release(self.name, self.epoch, *self._to_release[0])
+            self._to_release.popleft()
+            self.look = True
 
     def bury(self, tag: str, reason: str) -> None:
         """Set a message aside that can't be read."""
+        self._held.pop(tag, None)
         epoch, _, receipt = tag.partition(".")
         self.state.bury(self.name, epoch, receipt, reason)
 
     def flush(self) -> None:
         """Settle what is due now, in as few round trips as it takes. Whoever comes second need not wait."""
-        if not self._to_settle or not self._flushing.acquire(blocking=False):
+        if not (self._to_settle or self._to_release) or not self._flushing.acquire(blocking=False):
             return
         try:
+            self._flush_releases()
             while batch := self._next_batch():
                 try:
                     settlement = self.state.settle(self.name, *batch)

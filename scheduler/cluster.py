@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from scheduler.models import Node, NodeState, Placed, Selector
@@ -43,9 +43,10 @@ class Cluster:
             if node is not None:
                 self._nodes[node.name] = replace(node, inbox=0, claims=placed.outstanding)
 
-    def expect(self, name: str) -> None:
-        """Reserve room on a node for a task whose placement is on its way in a batch."""
+    def expect(self, names: Sequence[str]) -> None:
+        """Reserve room for a placement that is on its way in a batch and answers later."""
         with self._lock:
-            node = self._nodes.get(name)
-            if node is not None:
-                self._nodes[name] = replace(node, claims=node.claims + 1)
+            for name in names:
+                node = self._nodes.get(name)
+                if node is not None:
+                    self._nodes[name] = replace(node, claims=node.claims + 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import Celery
 from celery.app.amqp import AMQP
+from celery.app.defaults import _TO_OLD_KEY
 from celery.app.routes import Router as CeleryRouter
 from celery.app.routes import prepare
 from kombu.utils.imports import symbol_by_name
@@ -77,7 +78,9 @@ def install(
         raise ConfigurationError("install() takes settings or config, not both; drop one of them")
     chosen = settings if settings is not None else load(config)
     app.switchyard = Installation(chosen, Placer(chosen))
-    app.add_defaults(dict(SAFE_DEFAULTS))
+    if app.configured:
+        _set_defaults(app.conf)
+    app.on_after_configure.connect(lambda source, **_: _set_defaults(source), weak=False)
     app.amqp_cls = _amqp_class(app.amqp_cls)
     app.__dict__.pop("amqp", None)
     app.steps["consumer"].add(_NODE_STEP)
@@ -93,6 +96,17 @@ def installation(app: Celery) -> Installation:
             "add 'import scheduler; scheduler.install(app)' where it is made"
         )
     return found
+
+
+def _set_defaults(conf: Any) -> None:
+    """Change Celery's own defaults, under all that the user says, in new names of settings or in old ones.
+
+    ``add_defaults`` would put ours over what comes from ``config_from_object``.
+    """
+    celerys = conf.maps[-1]
+    celerys.update(
+        {name if name in celerys else _TO_OLD_KEY[name]: value for name, value in SAFE_DEFAULTS.items()}
+    )
 
 
 def _amqp_class(current: Any) -> Any:

@@ -13,6 +13,9 @@ from scheduler.placing import Placer
 #: ``placement=`` with the task through its retries.
 PLACEMENT = "placement"
 
+#: Task names whose request is remembered; names may be made up at run time, so there is an end.
+NAMES_MAX = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class PlacementRequest:
@@ -37,6 +40,7 @@ class Router:
     ) -> None:
         self.placer = placer
         self._lookup = lookup
+        self._plain: dict[str, PlacementRequest] = {}
 
     def __call__(
         self,
@@ -57,7 +61,16 @@ class Router:
         asked = options.pop(PLACEMENT, None)
         kept = (options.get("headers") or {}).get(PLACEMENT)
         wanted = next((wish for wish in (asked, kept, route.get(PLACEMENT)) if wish is not None), None)
-        route[PLACEMENT] = PlacementRequest(self.placer.intent(name, wanted), self.placer)
+        route[PLACEMENT] = self._request(name, wanted)
         if asked is not None:
             options["headers"] = {**(options.get("headers") or {}), PLACEMENT: dict(asked)}
         return route
+
+    def _request(self, name: str, wanted: Mapping[str, Any] | None) -> PlacementRequest:
+        """The request for a task; one that says nothing of its own is the same each time."""
+        if wanted is None and name in self._plain:
+            return self._plain[name]
+        request = PlacementRequest(self.placer.intent(name, wanted), self.placer)
+        if wanted is None and len(self._plain) < NAMES_MAX:
+            self._plain[name] = request
+        return request

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from scheduler.keys import Keys
 from scheduler.models import Claim, DeadTask, Load, Node, NodeState, Placed, Placement
@@ -26,6 +26,8 @@ MAX_BATCHES = 20_000
 REMEMBER_MS = 3_600_000
 #: Receipts that one settle may carry: Lua can unpack some thousands, a reply must stay small.
 SETTLE_MAX = 500
+#: Messages that one place_batch may carry: some hundreds of kB at the most usual sizes.
+PLACE_BATCH_MAX = 200
 #: Claims that one release may carry.
 RELEASE_MAX = 250
 
@@ -104,7 +106,19 @@ class State:
         self.keys = keys
 
     def _send(self, *command: str | bytes | int | float) -> Any:
-        return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
+        # redis-py's own way from a command to its reply costs half as much again as the round trip.
+        pool = self.client.connection_pool
+        connection: Any = pool.get_connection()
+        try:
+            connection.send_packed_command(connection.pack_command(*command))
+            return connection.read_response()
+        except ResponseError:
+            raise
+        except BaseException:
+            connection.disconnect()  # a reply may still be under way
+            raise
+        finally:
+            pool.release(connection)
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
         operation = script(name)
@@ -220,15 +234,35 @@ class State:
         message: str | bytes,
     ) -> tuple[list[str], list[str | bytes | int]]:
         """KEYS and ARGV of place. ``ahead`` lists go before the task; the last of them is its own."""
+        keys, before = self._place_keys(placement, queue, ahead)
+        bounded = "1" if placement.bounded else "0"
+        return keys, [message, priority, bounded, self.keys.prefix, queue, before, *placement.candidates]
+
+    def place_batch_command(
+        self,
+        placement: Placement,
+        queue: str,
+        ahead: Sequence[str],
+        priority: int,
+        messages: Sequence[str],
+    ) -> tuple[list[str], list[str | bytes | int]]:
+        """KEYS and ARGV of place_batch, for a bounded placement of PLACE_BATCH_MAX messages at most."""
+        keys, before = self._place_keys(placement, queue, ahead)
+        names = placement.candidates
+        return keys, [priority, self.keys.prefix, queue, before, len(names), *names, *messages]
+
+    def _place_keys(self, placement: Placement, queue: str, ahead: Sequence[str]) -> tuple[list[str], int]:
+        """The keys that placing touches, and how many of them are lists whose tasks go before."""
         k = self.keys
-        shared = [k.shared(name) for name in ahead]
-        home = k.wait(ahead[-1], placement.selector.dumps()) if placement.selector else shared[-1]
-        before = [*shared, home] if placement.selector else shared
+        before = [k.shared(name) for name in ahead]
+        home = before[-1]
+        if placement.selector:
+            home = k.wait(ahead[-1], placement.selector.dumps())
+            before.append(home)
         keys = [k.nodes, home, k.idle(queue), k.seq, k.waiting, k.queues, *before]
         for name in placement.candidates:
             keys += [k.node(name), k.inbox(name), k.claims(name), k.bell(name)]
-        bounded = "1" if placement.bounded else "0"
-        return keys, [message, priority, bounded, k.prefix, queue, len(before), *placement.candidates]
+        return keys, len(before)
 
     def place(
         self, placement: Placement, queue: str, ahead: Sequence[str], priority: int, message: str | bytes
@@ -372,6 +406,12 @@ class State:
             if at < 0 and not cursor:
                 break
         return placed, claimed
+
+    def size(self, lists: Sequence[str]) -> int:
+        """Tasks that wait for the queue with these lists of kombu's: on them, on wait lists, in inboxes."""
+        k = self.keys
+        keys = [k.nodes, k.waiting, *map(k.shared, lists)]
+        return int(self._run("size", keys, [k.prefix, *lists]))
 
     def wait_lists(self) -> list[str]:
         """The wait lists that tasks were left on."""

@@ -14,6 +14,7 @@ from kombu.transport.redis import Empty
 from kombu.utils.json import dumps, loads
 from redis import Redis
 
+from scheduler.batch import PublishBatch
 from scheduler.claiming import Claimant, Sources
 from scheduler.delivery import DELIVERY
 from scheduler.keys import Keys
@@ -21,7 +22,6 @@ from scheduler.models import Claim
 from scheduler.poller import Poller
 from scheduler.qos import Message, QoS, UnreadableMessage, redelivered
 from scheduler.router import PLACEMENT, PlacementRequest
-from scheduler.scripts import script
 from scheduler.state import State
 
 
@@ -69,29 +69,22 @@ class Placing:
             return
         step = self.priority(self._get_message_priority(message, reverse=False))
         ahead = [self._q_for_pri(queue, before) for before in self.priority_steps if before <= step]
+        batch = kwargs.get("_publish_batch")
+        if batch is not None:
+            batch.place(request, queue, ahead, step, dumps(message))
+            return
         state = self.cluster_state
         placement = request.placement(queue, step, state.snapshot)
-        batch = kwargs.get("_publish_batch")
-        cluster = request.placer.cluster
-        if batch is None:
-            cluster.note(state.place(placement, queue, ahead, step, dumps(message)))
-            return
-        keys, args = state.place_command(placement, queue, ahead, step, dumps(message))
-        # In lower case, because kombu's prefixing pipeline takes EVALSHA for one of its own.
-        batch.add("execute_command", "evalsha", script("place").sha, len(keys), *keys, *args)
-        if placement.candidates:
-            cluster.expect(placement.candidates[0])
+        request.placer.cluster.note(state.place(placement, queue, ahead, step, dumps(message)))
 
     def _put_fanout(
         self: Any, exchange: str, message: dict[str, Any], routing_key: str, **kwargs: Any
     ) -> None:
         super()._put_fanout(exchange, _split(message)[1], routing_key, **kwargs)  # type: ignore[misc]
 
-    def create_publish_batch(self: Any, max_size: int) -> Any:
-        """A batch whose pipeline teaches the server our script first, in the same round trip."""
-        batch = super().create_publish_batch(max_size)  # type: ignore[misc]
-        batch.pipeline.execute_command("SCRIPT LOAD", script("place").source)
-        return batch
+    def create_publish_batch(self: Any, max_size: int) -> PublishBatch:
+        """A batch that places what it is given."""
+        return PublishBatch(self, max_size, self.cluster_state)
 
     # -- claiming -------------------------------------------------------------------------------------
 
@@ -180,27 +173,20 @@ class Placing:
         """A slot came free: without an event loop nobody else would notice in time."""
         transport = self.connection
         if transport is not None and not transport.has_event_loop:
-            self.claimant.flush()
+            self.flush()
             transport.cycle.wake()
 
     def flush(self: Any) -> None:
-        """Settle what no claim took along."""
-        if self.claimant is not None:
+        """Settle what no claim took along. While one is under way the next can, without a wait."""
+        if self.claimant is not None and not self.claimant.awaits_claims:
             self.claimant.flush()
 
     # -- the queues as Celery sees them ---------------------------------------------------------------
 
     def _size(self: Any, queue: str) -> int:
         """Tasks that wait: on the shared queue, on wait lists, in inboxes."""
-        state = self.cluster_state
-        keys = state.keys
-        size: int = super()._size(queue)  # type: ignore[misc]
-        waits = [key for key in state.wait_lists() if keys.queue_of(key) == queue]
-        size += sum(int(state.client.llen(key)) for key in waits)
-        for name in state.node_names():
-            placed, _ = state.depth(name)
-            size += sum(depth.count for depth in placed if keys.queue_of(depth.home) == queue)
-        return size
+        state: State = self.cluster_state
+        return state.size([self._q_for_pri(queue, step) for step in self.priority_steps])
 
     def _has_queue(self: Any, queue: str, **kwargs: Any) -> bool:
         """Whether tasks wait anywhere for the queue: for kombu an empty queue does not exist."""

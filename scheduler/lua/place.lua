@@ -47,7 +47,8 @@ redis.call('SADD', KEYS[6], ARGV[5])
 for _ = 1, 4 do
   local name = redis.call('SPOP', KEYS[3])
   if not name then break end
-  if tonumber(redis.call('ZSCORE', nodes, name) or 0) > now then
+  local up = redis.call('HGET', prefix .. 'node:' .. name, 'state') == 'up'
+  if up and tonumber(redis.call('ZSCORE', nodes, name) or 0) > now then
     ring(prefix .. 'bell:' .. name)
     break
   end

@@ -5,6 +5,7 @@ Exit code 0 if Switchyard lost nothing, doubled nothing without a cause and left
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import time
@@ -64,6 +65,8 @@ def main(
     folder: Path | None,
 ) -> None:
     """Break a cluster on purpose and say what it cost."""
+    # As an exception, so that what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if ctx.invoked_subcommand is not None:
         return
     seed = seed if seed is not None else time.time_ns() % 1_000_000

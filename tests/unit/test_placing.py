@@ -118,6 +118,6 @@ def test_placements_keep_the_snapshot_fresh() -> None:
     placing = placer()
     placing.cluster.refresh(lambda: NODES)
     placing.cluster.note(Placed("plain", 2))
-    placing.cluster.expect("gpu")
+    placing.cluster.expect(["gpu"])
     outstanding = {node.name: node.outstanding for node in placing.cluster.serving("q", Selector())}
     assert outstanding == {"gpu": 1, "plain": 2}

@@ -53,6 +53,24 @@ def test_users_settings_win_over_ours() -> None:
     assert later.conf.task_acks_late is False
 
 
+@pytest.mark.parametrize(
+    "names", [("task_acks_late", "task_track_started"), ("CELERY_ACKS_LATE", "CELERY_TRACK_STARTED")]
+)
+@pytest.mark.parametrize("configured_first", [True, False])
+def test_settings_from_an_object_win_over_ours(names: tuple[str, str], configured_first: bool) -> None:
+    """A project with a celeryconfig module would have its choices overruled."""
+    acks_late, other = names
+    app = Celery("x", broker="redis://127.0.0.1:1/0", set_as_current=False)
+    app.config_from_object({acks_late: False, other: True})
+    if configured_first:
+        assert app.conf.task_acks_late is False
+    scheduler.install(app, scheduler.Settings())
+    assert app.conf.task_acks_late is False
+    assert app.conf.task_track_started is True
+    assert app.conf.task_reject_on_worker_lost is True
+    assert app.conf.worker_prefetch_multiplier == 1
+
+
 @pytest.mark.parametrize("url", ["amqp://localhost", "memory://", "filesystem://"])
 def test_any_other_broker_is_refused_by_name(url: str) -> None:
     """Tasks would silently go unplaced."""

@@ -66,7 +66,9 @@ def test_an_unknown_variable_is_named_with_the_nearest(monkeypatch: pytest.Monke
         load()
 
 
-@pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP", "PORT_80_TCP_ADDR"])
+@pytest.mark.parametrize(
+    "name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP", "PORT_80_TCP_ADDR"]
+)
 def test_what_kubernetes_sets_for_a_service_of_our_name_is_not_ours(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
