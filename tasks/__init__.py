@@ -1,0 +1,1 @@
+"""The reference application: it indexes Python source, one task a file."""
