@@ -166,6 +166,17 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a node: ``up``, ``lost``, ``left``, ``fenced``, ``drained``, ``resumed``,
+    ``restored``, ``given up``; to how many tasks, and when (Unix time in seconds)."""
+
+    kind: str
+    node: str
+    count: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class QueueDepth:
     """One queue: tasks on the shared queue or a wait list, in inboxes, claimed; oldest age in seconds."""
 

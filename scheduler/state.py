@@ -15,7 +15,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from scheduler.keys import Keys
-from scheduler.models import Claim, DeadTask, Load, Node, NodeState, Placed, Placement
+from scheduler.models import Claim, DeadTask, Event, Load, Node, NodeState, Placed, Placement
 from scheduler.scripts import script
 
 #: Entries that one script call moves at most: about a millisecond of the server's time.
@@ -222,6 +222,19 @@ class State:
         k = self.keys
         now, *rows = self._run("snapshot", [k.nodes, k.lost], [k.prefix, *_NODE_FIELDS])
         return [_node(now, row) for row in rows]
+
+    def events(self, count: int = 100) -> list[Event]:
+        """What happened to nodes, the latest first, ``count`` at most."""
+        rows: Any = self.client.xrevrange(self.keys.events, count=count)
+        return [
+            Event(
+                kind=_text(fields[b"kind"]),
+                node=_text(fields[b"node"]),
+                count=int(fields[b"count"]),
+                at=int(_text(entry).partition("-")[0]) / 1000,
+            )
+            for entry, fields in rows
+        ]
 
     # -- tasks ---------------------------------------------------------------------------------------
 
