@@ -54,7 +54,7 @@ class Accident:
         if lost:
             self.restored = True
             self.display.console.print(
-                f"Node {name} is lost: {lost[0].count} tasks are back on the queue {seconds:.1f} s after the kill.",
+                f"Node {name} is lost: {lost[0].count} tasks are back on the queue after {seconds:.1f} s.",
                 style="bold green",
                 soft_wrap=True,
             )

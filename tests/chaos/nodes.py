@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos import processes
@@ -29,7 +30,7 @@ class Node:
     proxy: subprocess.Popen[bytes] | None = None
     port: int = 0
     fault: str | None = None
-    ended: list[int] = field(default_factory=list)
+    calm_since: float = 0.0
 
     @property
     def running(self) -> subprocess.Popen[bytes]:
@@ -66,13 +67,26 @@ class Node:
             "--without-gossip",
         ]
         self.process = processes.python("celery", options, self.env, self.log)
-        self.fault = None
+        self.be_calm()
+
+    def be_calm(self) -> None:
+        """Nothing is done to it any more."""
+        self.fault, self.calm_since = None, time.monotonic()
+
+    def is_steady(self, seconds: float) -> bool:
+        """Whether it has been ready for so long, and left alone."""
+        if not self.is_ready() or time.monotonic() - self.calm_since < seconds:
+            return False
+        return time.time() - self._ready_file().stat().st_mtime > seconds
+
+    def _ready_file(self) -> Path:
+        return self.folder / f"{self.name}.{self.running.pid}.ready"
 
     def is_ready(self) -> bool:
         """Whether its process consumes, and nothing is being done to it."""
         if self.process is None or self.fault is not None or self.process.poll() is not None:
             return False
-        return (self.folder / f"{self.name}.{self.process.pid}.ready").exists()
+        return self._ready_file().exists()
 
     def stop(self) -> None:
         """Kill whatever of it is left."""

@@ -81,6 +81,22 @@ def test_a_fault_elsewhere_explains_nothing(hit: Hit) -> None:
     assert judge(Evidence([ACKED], [DONE, AGAIN], [hit])).unexplained == ("t",)
 
 
+def test_a_fault_after_the_second_start_is_not_its_cause() -> None:
+    both = [Run("t", "n0", 10, 2.0, 3.0), Run("t", "n1", 20, 3.1, 3.2)]
+    assert judge(Evidence([ACKED], both, [_kill(at=3.5)])).unexplained == ("t",)
+
+
+@pytest.mark.parametrize(
+    ("others", "alone"),
+    [([], False), ([_kill("n1", at=4.0)], True), ([_kill("n1", at=40.0)], False)],
+    ids=["left alone", "killed too", "killed much later"],
+)
+def test_a_kill_is_attended_while_a_steady_node_lives(others: list[Hit], alone: bool) -> None:
+    hits = [_kill(steady=frozenset({"n1"})), *others]
+    verdict = judge(Evidence([ACKED], [CUT_SHORT, AGAIN], hits, lease=2.0))
+    assert (verdict.kills[0].alone, verdict.attended) == (alone, () if alone else (3.5,))
+
+
 def test_one_kill_explains_one_more_start_not_two() -> None:
     third = Run("t", "n2", 30, 8.0, 9.0)
     assert judge(Evidence([ACKED], [CUT_SHORT, AGAIN, third], [_kill()])).unexplained == ("t",)

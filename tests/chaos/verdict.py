@@ -24,7 +24,11 @@ OF_THE_BROKER = frozenset({Kind.CUT, Kind.RESTART_REDIS, Kind.FAILOVER})
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A fault that took place. ``pid`` if only this process was hit; ``held`` are tasks it had in Redis."""
+    """A fault that took place.
+
+    ``pid`` if only this process was hit; ``held`` are tasks that the node had in Redis; ``steady`` are other
+    nodes that were healthy long enough to be allowed to reap.
+    """
 
     kind: Kind
     node: str
@@ -33,6 +37,7 @@ class Hit:
     pid: int | None = None
     held: frozenset[str] = frozenset()
     slots: int = 0
+    steady: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,16 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """What one SIGKILL cost: slots busy then, tasks that ran twice for it, seconds to their restarts."""
+    """What one SIGKILL cost: slots busy then, tasks that ran twice for it, seconds to their restarts.
+
+    ``alone`` if all that could have reaped was hit as well before it was due.
+    """
 
     hit: Hit
     busy: int
     duplicates: int
     recovery: tuple[float, ...]
+    alone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +107,14 @@ class Verdict:
     @property
     def recovery(self) -> tuple[float, ...]:
         """Seconds from the kill of a node to the next start of a task that it had, ascending."""
-        whole = (kill for kill in self.kills if kill.hit.kind is not Kind.KILL_CHILD)
-        return tuple(sorted(seconds for kill in whole for seconds in kill.recovery))
+        return _recovery(kill for kill in self.kills if kill.hit.kind is not Kind.KILL_CHILD)
+
+    @property
+    def attended(self) -> tuple[float, ...]:
+        """The same, of kills that a steady node survived: those that the promise is about."""
+        return _recovery(
+            kill for kill in self.kills if kill.hit.kind is not Kind.KILL_CHILD and not kill.alone
+        )
 
     def failures(self) -> list[str]:
         """What must not be, in words; empty if the run is good."""
@@ -140,7 +155,7 @@ def judge(evidence: Evidence) -> Verdict:
         silences=len(silences),
         fenced=sum(any(_caused(hit, loss, evidence.lease) for loss in evidence.losses) for hit in silences),
         unexplained=tuple(sorted(set(twice) - set(explained))),
-        kills=tuple(_kill(hit, hits, runs, explained) for hit in hits if hit.kind in KILLS),
+        kills=tuple(_kill(hit, hits, runs, explained, evidence.lease) for hit in hits if hit.kind in KILLS),
         leftovers=tuple(evidence.leftovers),
         over_bound=tuple(evidence.over_bound),
         not_back=tuple(evidence.not_back),
@@ -173,7 +188,10 @@ def _by_task(runs: Iterable[Run]) -> dict[str, list[Run]]:
 def _causes(runs: Sequence[Run], publish: Publish | None, hits: Sequence[Hit]) -> list[Hit]:
     """For each run that a fault overlapped, that fault; for a publish that one overlapped, the fault too."""
     harmful = [hit for hit in hits if hit.kind not in HARMLESS]
-    found = [next((hit for hit in harmful if _explains(hit, run)), None) for run in runs]
+    found = [
+        next((hit for hit in harmful if _explains(hit, run) and _precedes(hit, run, runs)), None)
+        for run in runs
+    ]
     if publish is not None:
         found.append(next((hit for hit in harmful if _doubts(hit, publish)), None))
     return [hit for hit in found if hit is not None]
@@ -185,6 +203,11 @@ def _explains(hit: Hit, run: Run) -> bool:
         return False
     settled = float("inf") if run.end is None else run.end + GRACE
     return run.start <= hit.end + GRACE and settled >= hit.start
+
+
+def _precedes(hit: Hit, run: Run, runs: Sequence[Run]) -> bool:
+    """Whether the task started elsewhere only after the hit: nothing is handed out again before its cause."""
+    return any(other is not run and other.start > hit.start for other in runs)
 
 
 def _doubts(hit: Hit, publish: Publish) -> bool:
@@ -200,7 +223,11 @@ def _count(kinds: Iterable[Kind]) -> dict[Kind, int]:
 
 
 def _kill(
-    hit: Hit, hits: Sequence[Hit], runs: Mapping[str, list[Run]], explained: Mapping[str, list[Hit]]
+    hit: Hit,
+    hits: Sequence[Hit],
+    runs: Mapping[str, list[Run]],
+    explained: Mapping[str, list[Hit]],
+    lease: float,
 ) -> Kill:
     running = {task for task, found in runs.items() if any(_was_running(hit, hits, run) for run in found)}
     again = (
@@ -208,7 +235,18 @@ def _kill(
         for task in running | hit.held
     )
     duplicates = sum(causes[0] is hit for causes in explained.values())
-    return Kill(hit, len(running), duplicates, tuple(sorted(s for s in again if s is not None)))
+    recovery = tuple(sorted(seconds for seconds in again if seconds is not None))
+    return Kill(hit, len(running), duplicates, recovery, _is_alone(hit, hits, lease))
+
+
+def _recovery(kills: Iterable[Kill]) -> tuple[float, ...]:
+    return tuple(sorted(seconds for kill in kills for seconds in kill.recovery))
+
+
+def _is_alone(hit: Hit, hits: Sequence[Hit], lease: float) -> bool:
+    due = hit.start + lease + GRACE
+    soon = {other.node for other in hits if other is not hit and hit.start <= other.start <= due}
+    return EVERYBODY in soon or not hit.steady - soon
 
 
 def _was_running(hit: Hit, hits: Sequence[Hit], run: Run) -> bool:
