@@ -45,11 +45,20 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where to claim from: queues, and groups of lists in the order to empty them."""
+    """Where to claim from: queues, and their lists by priority step, the most urgent first."""
 
     queues: tuple[str, ...]
-    groups: tuple[tuple[str, ...], ...]
+    lists: tuple[tuple[int, tuple[str, ...]], ...]
     fair: bool
+
+    def groups(self, waits: tuple[tuple[int, str], ...]) -> list[tuple[str, ...]]:
+        """Groups of lists in the order to empty them, wait lists among the queues' of their priority."""
+        groups = []
+        least_urgent = self.lists[-1][0]
+        for step, lists in self.lists:
+            mine = (wait for at, wait in waits if at == step or at > least_urgent == step)
+            groups.append((*mine, *lists))
+        return groups
 
 
 class Claimant:
@@ -60,7 +69,7 @@ class Claimant:
         self.name = name
         self.poll = poll
         self.epoch = ""
-        self.wait_lists: tuple[str, ...] = ()
+        self.wait_lists: tuple[tuple[int, str], ...] = ()
         self.look = True
         self.stopped = False
         self.done = 0
@@ -93,7 +102,7 @@ class Claimant:
             self._sent.append(_Sent.SETTLE)
         if self.look and self.epoch and not self.stopped:
             self._asked = CLAIM_MAX if room is None else min(room, CLAIM_MAX)
-            groups = (self.wait_lists, *sources.groups) if self.wait_lists else sources.groups
+            groups = sources.groups(self.wait_lists)
             commands.append(
                 self.state.claim_command(
                     self.name, self.epoch, self._asked, sources.queues, groups, sources.fair
@@ -166,6 +175,11 @@ class Claimant:
     def hold(self, tag: str, task: str | None) -> None:
         """A claimed message was handed to the consumer. ``task`` names it if its run time shall count."""
         self._held[tag] = _Held(task, time.monotonic())
+
+    @property
+    def held(self) -> int:
+        """How many messages this process has that are neither settled nor released."""
+        return len(self._held)
 
     def holds(self, tag: str) -> bool:
         """Whether this message is one of ours and not settled or released yet."""

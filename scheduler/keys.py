@@ -131,6 +131,10 @@ class Keys:
             return home[len(wait) :].rpartition(_SELECTOR_MARK)[0]
         return home[len(self.global_prefix) :]
 
+    def priority_of(self, home: str) -> int:
+        """The priority step of a shared queue's list or a wait list."""
+        return int(self.list_of(home).partition(PRIORITY_MARK)[2] or 0)
+
     def queue_of(self, home: str) -> str:
         """The queue that a shared queue's list or a wait list belongs to."""
         return self.list_of(home).partition(PRIORITY_MARK)[0]

@@ -60,9 +60,11 @@ class Placer:
         nodes = self.cluster.serving(queue, intent.selector)
         strategy = self.strategy(intent.strategy)
         ranked = strategy.rank(Task(intent.task, queue, priority, intent.key), nodes) if nodes else []
-        overflow = strategy.overflow if intent.overflow is None else intent.overflow
+        bounded = getattr(strategy, "overflow", True) if intent.overflow is None else intent.overflow
+        if bounded:
+            ranked = [node for node in ranked if node.outstanding < node.limit]
         candidates = tuple(node.name for node in ranked[:CANDIDATES])
-        return Placement(candidates, bounded=overflow, selector=intent.selector)
+        return Placement(candidates, bounded, intent.selector)
 
 
 def _checked(task: str, options: Mapping[str, Any]) -> dict[str, Any]:

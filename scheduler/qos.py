@@ -31,6 +31,20 @@ class Message(virtual.Message):
 class QoS(kombu_redis.QoS):
     """Acknowledgements of claimed messages go to the claimant; all others are kombu's."""
 
+    def can_consume(self) -> bool:
+        """Whether the node has room: what it holds counts, also what an earlier connection brought."""
+        if self.channel.claimant is None:
+            return bool(super().can_consume())
+        return self.can_consume_max_estimate() != 0
+
+    def can_consume_max_estimate(self) -> int | None:
+        """How many messages there is room for; None without a prefetch limit."""
+        claimant: Claimant | None = self.channel.claimant
+        if claimant is None:
+            room: int | None = super().can_consume_max_estimate()
+            return room
+        return max(self.prefetch_count - claimant.held, 0) if self.prefetch_count else None
+
     def append(self, message: Any, delivery_tag: str) -> None:
         """Note a message that was handed out."""
         if self._claimant_of(delivery_tag):

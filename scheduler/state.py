@@ -170,7 +170,7 @@ class State:
         if reply[0] == b"fenced":
             return Renewal(fenced=True)
         overdue, waiting, given_up = (tuple(map(_text, part)) for part in reply[3:6])
-        return Renewal(False, int(reply[1]), NodeState(_text(reply[2])), overdue, waiting, given_up)
+        return Renewal(False, int(reply[1]), _state(_text(reply[2])), overdue, waiting, given_up)
 
     def holder(self, name: str) -> tuple[str, str, int, float]:
         """Who holds a node name: incarnation, machine, pid, start time of the process in seconds."""
@@ -178,19 +178,27 @@ class State:
         incarnation, machine, pid, started = (_text(value or b"") for value in values)
         return incarnation, machine, int(pid or 0), float(started or 0)
 
-    def drain(self, name: str) -> int | None:
-        """Take a node out of service; tasks given back, or None if there is no such node. In batches."""
+    def drain(self, name: str, stopping: bool = False) -> int | None:
+        """Take a node out of service; tasks given back, or None if there is no such node. In batches.
+
+        An operator's drain outlives a crash of the node; one because it is ``stopping`` ends with it.
+        """
+        state = "stopping" if stopping else "draining"
         k = self.keys
         keys = [k.nodes, k.node(name), k.inbox(name), k.waiting, k.events]
         total = 0
         for _ in range(MAX_BATCHES):
-            moved, left = self._run("drain", keys, [name, k.prefix, BATCH])
+            moved, left = self._run("drain", keys, [name, k.prefix, BATCH, state])
             if moved < 0:
                 return None
             total += moved
             if not left:
                 break
         return total
+
+    def ring(self, name: str) -> None:
+        """Let a node look for work now."""
+        self.client.lpush(self.keys.bell(name), 1)
 
     def resume(self, name: str) -> bool:
         """Put a drained node back into service; False if there is no such node."""
@@ -451,6 +459,11 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+def _state(text: str) -> NodeState:
+    """A node that is stopping drains, for all that others need to know."""
+    return NodeState.DRAINING if text == "stopping" else NodeState(text or "up")
+
+
 def _flat(fields: Mapping[str, str | int]) -> Iterable[str | int]:
     return (part for field in fields.items() for part in field)
 
@@ -467,7 +480,7 @@ def _node(now_ms: int, row: Sequence[Any]) -> Node:
     alive = registered == b"up" and left > 0
     return Node(
         name=_text(name),
-        state=NodeState(field["state"] or "up") if alive else NodeState.LOST,
+        state=_state(field["state"]) if alive else NodeState.LOST,
         slots=int(field["slots"] or 0),
         limit=int(field["limit"] or 0),
         inbox=inbox,

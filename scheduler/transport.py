@@ -161,7 +161,7 @@ class Placing:
     def _sources_of(self: Any, queues: tuple[str, ...]) -> Sources:
         if self._sources is None or self._sources[0] != queues:
             lists = [
-                tuple(self.global_keyprefix + self._q_for_pri(queue, step) for queue in queues)
+                (step, tuple(self.global_keyprefix + self._q_for_pri(queue, step) for queue in queues))
                 for step in self.priority_steps
             ]
             fair = self.queue_order_strategy == "round_robin"

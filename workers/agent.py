@@ -107,7 +107,7 @@ class Agent:
 
     def drain(self) -> None:
         """Hand the inbox back and take no more: this node is stopping."""
-        self.state.drain(self.name)
+        self.state.drain(self.name, stopping=True)
 
     # -- the lease ------------------------------------------------------------------------------------
 
@@ -153,6 +153,7 @@ class Agent:
                 self._steady_since_ms = None
                 logger.warning("Node %s could not renew its lease: %s. Trying again.", self.name, exc)
                 self._left.wait(self.settings.renew / 2)
+                self.nudge()
             except NodeNameInUse as exc:
                 logger.error("Node %s was lost and %s. It takes no more tasks.", self.name, exc)
 
@@ -174,7 +175,7 @@ class Agent:
         self.node_state = renewal.state
         if seen.stopping and renewal.state is NodeState.UP:
             self.drain()
-        self.claimant.wait_lists = self._wait_lists(renewal.waiting, seen)
+        self._find(self._wait_lists(renewal.waiting, seen))
         if self._is_steady(renewal.now_ms):
             self._reap(renewal)
             self._announce(renewal)
@@ -213,13 +214,21 @@ class Agent:
                 logger.error("Task given up: %s (receipt %s).", dead.reason, receipt)
                 self.announce(dead)
 
-    def _wait_lists(self, waiting: tuple[str, ...], seen: Observation) -> tuple[str, ...]:
+    def _find(self, wait_lists: tuple[tuple[int, str], ...]) -> None:
+        """Let the claimant look at wait lists; wake it for those that it did not know."""
+        news = set(wait_lists) - set(self.claimant.wait_lists)
+        self.claimant.wait_lists = wait_lists
+        if news:
+            self.claimant.look = True
+            self.state.ring(self.name)
+
+    def _wait_lists(self, waiting: tuple[str, ...], seen: Observation) -> tuple[tuple[int, str], ...]:
         keys = self.state.keys
         mine = []
         for key in waiting:
             selector = Selector.loads(keys.selector_of(key))
             if keys.queue_of(key) in seen.queues and selector.allows(self.name, self.settings.labels):
-                mine.append(key)
+                mine.append((keys.priority_of(key), key))
         return tuple(sorted(mine))
 
     def _fields(self, seen: Observation) -> Mapping[str, str | int]:

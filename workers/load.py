@@ -46,10 +46,11 @@ def _version(package: str) -> str:
 
 @functools.cache
 def machine() -> str:
-    """Names this boot of this machine, so that a process id found here means something."""
+    """Names this boot of this machine and its process namespace, so that a process id means something."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     stamp = boot.read_text().strip() if boot.exists() else f"{psutil.boot_time():.0f}"
-    return f"{socket.gethostname()}/{stamp}"
+    namespace = Path("/proc/self/ns/pid")
+    return f"{socket.gethostname()}/{stamp}/{namespace.readlink() if namespace.exists() else ''}"
 
 
 def is_dead(on_machine: str, pid: int, started: float) -> bool:

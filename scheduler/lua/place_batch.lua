@@ -48,6 +48,7 @@ redis.call('LPUSH', home, unpack(ARGV, message))
 if string.sub(home, 1, #prefix) == prefix then redis.call('ZADD', KEYS[5], now, home) end
 redis.call('SADD', KEYS[6], ARGV[3])
 for _, name in ipairs(redis.call('SPOP', KEYS[3], math.min(left, 8))) do
-  ring(prefix .. 'bell:' .. name)
+  local up = redis.call('HGET', prefix .. 'node:' .. name, 'state') == 'up'
+  if up and tonumber(redis.call('ZSCORE', nodes, name) or 0) > now then ring(prefix .. 'bell:' .. name) end
 end
 return left

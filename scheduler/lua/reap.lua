@@ -20,6 +20,9 @@ local epoch = redis.call('HGET', node, 'epoch')
 if epoch then
   local alive = tonumber(redis.call('ZSCORE', nodes, name) or 0) >= now
   if ARGV[2] ~= epoch and (ARGV[2] ~= '' or alive) then return {-1, 0, 0} end
+  for _, queue in ipairs(cjson.decode(redis.call('HGET', node, 'queues') or '[]')) do
+    redis.call('SREM', prefix .. 'idle:' .. queue, name)
+  end
   redis.call('HDEL', node, 'epoch')
   redis.call('HSET', node, 'fenced', epoch)
   redis.call('ZREM', nodes, name)

@@ -31,6 +31,7 @@ if not epoch then
   answer, epoch = 'new', redis.call('INCR', KEYS[5])
   note(KEYS[8], 'up', name, 0)
 end
+-- An operator's drain outlives a crash; that of a node which was stopping does not.
 local state = redis.call('HGET', node, 'state')
 if state ~= 'draining' then state = 'up' end
 redis.call('HSET', node, 'epoch', epoch, 'incarnation', incarnation, 'state', state)

@@ -33,8 +33,8 @@ def make(name: str) -> Strategy:
     others = _others()
     if name not in others:
         close = difflib.get_close_matches(name, names(), n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ConfigurationError(f"unknown strategy {name!r}{hint} Installed are {', '.join(names())}")
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigurationError(f"unknown strategy {name!r}; {hint}installed are {', '.join(names())}")
     strategy: Strategy = others[name].load()()
     if not callable(getattr(strategy, "rank", None)):
         raise ConfigurationError(

@@ -19,15 +19,14 @@ _CPU_STEP = 10
 class LeastLoad:
     """Least outstanding per slot, then measured speed, then CPU; a random pick among near-equals.
 
-    Nodes that are full by the snapshot are left out: the shared queue finds the first free one.
+    A full node has more outstanding per slot than any with a free one, so it comes last.
     """
 
     overflow: ClassVar[bool] = True
 
     def rank(self, task: Task, nodes: Sequence[Node]) -> Sequence[Node]:
-        """Nodes with room, the least loaded first."""
-        free = [node for node in nodes if node.outstanding < node.limit]
-        return sorted(free, key=lambda node: (*_burden(task, node), random.random()))
+        """All nodes, the least loaded first."""
+        return sorted(nodes, key=lambda node: (*_burden(task, node), random.random()))
 
 
 def _burden(task: Task, node: Node) -> tuple[int, int, int]:

@@ -302,3 +302,34 @@ def test_an_unreadable_message_is_set_aside_whole(cluster: Cluster) -> None:
     entry = cluster.state.client.hgetall(cluster.state.keys.dead_entry(receipt))
     assert entry[b"message"] == b"\xff not json"
     assert cluster.outstanding("a") == 0
+
+
+def test_a_node_that_is_gone_is_not_rung(cluster: Cluster) -> None:
+    """Names of nodes that left would pile up, and be rung instead of an idle one (invariant 4)."""
+    for name in ("a", "b", "c", "d", "e", "z"):
+        cluster.join(name)
+        assert cluster.claim(name) == []
+    for name in ("a", "b", "c"):
+        cluster.state.reap(name, 5, cluster.epochs[name], left=True)
+    for name in ("d", "e"):
+        cluster.expire(name)
+        cluster.state.reap(name, 5)
+    assert cluster.state.client.smembers(cluster.state.keys.idle("q")) == {b"z"}
+    cluster.place("m1")
+    assert cluster.state.client.llen(cluster.state.keys.bell("z")) == 1
+
+
+@pytest.mark.parametrize(("stopping", "state"), [(True, NodeState.UP), (False, NodeState.DRAINING)])
+def test_an_operators_drain_outlives_a_crash_and_a_nodes_own_does_not(
+    cluster: Cluster, stopping: bool, state: NodeState
+) -> None:
+    """A node killed while it was stopping would come back drained; or a drained one would take tasks again."""
+    cluster.join("a", incarnation="one")
+    cluster.state.drain("a", stopping)
+    [node] = cluster.state.snapshot()
+    assert node.state is NodeState.DRAINING
+    cluster.expire("a")
+    cluster.state.reap("a", 5)
+    cluster.join("a", incarnation="two")
+    [node] = cluster.state.snapshot()
+    assert node.state is state

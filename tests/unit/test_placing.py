@@ -121,3 +121,28 @@ def test_placements_keep_the_snapshot_fresh() -> None:
     placing.cluster.expect(["gpu"])
     outstanding = {node.name: node.outstanding for node in placing.cluster.serving("q", Selector())}
     assert outstanding == {"gpu": 1, "plain": 2}
+
+
+def test_without_overflow_the_best_of_the_full_nodes_gets_the_task() -> None:
+    """`overflow = false` with least_load would do nothing when every node is busy."""
+    full = [
+        Node("a", slots=1, limit=1, claims=3, queues=frozenset("q")),
+        Node("b", limit=1, claims=1, queues=frozenset("q")),
+    ]
+    placing = placer()
+    kept = placing.placement(placing.intent("t", {"overflow": False}), "q", 0, lambda: full)
+    assert (kept.candidates, kept.bounded) == (("b", "a"), False)
+    left = placing.placement(placing.intent("t"), "q", 0, lambda: full)
+    assert (left.candidates, left.bounded) == ((), True)
+
+
+def test_a_third_partys_strategy_need_only_rank() -> None:
+    """A class with the one method that we ask for would fail inside apply_async."""
+
+    class Mine:
+        def rank(self, task: Any, nodes: Any) -> Any:
+            return nodes
+
+    placing = placer()
+    placing._strategies["mine"] = Mine()
+    assert placing.placement(placing.intent("t", {"strategy": "mine"}), "r", 0, lambda: NODES).bounded
