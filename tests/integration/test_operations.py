@@ -323,7 +323,7 @@ def test_a_node_that_is_gone_is_not_rung(cluster: Cluster) -> None:
 def test_an_operators_drain_outlives_a_crash_and_a_nodes_own_does_not(
     cluster: Cluster, stopping: bool, state: NodeState
 ) -> None:
-    """A node killed while it was stopping would come back drained; or a drained one would take tasks again."""
+    """A node killed while it was stopping would come back drained, or a drained one take tasks again."""
     cluster.join("a", incarnation="one")
     cluster.state.drain("a", stopping)
     [node] = cluster.state.snapshot()
