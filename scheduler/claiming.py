@@ -64,10 +64,19 @@ class Sources:
 class Claimant:
     """Claims for one node. The event loop drives it; acks may come from any thread."""
 
-    def __init__(self, state: State, name: str, poll: float) -> None:
+    def __init__(
+        self,
+        state: State,
+        name: str,
+        poll: float,
+        lease: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.state = state
         self.name = name
         self.poll = poll
+        self.lease = lease
+        self._clock = clock
         self.epoch = ""
         self.wait_lists: tuple[tuple[int, str], ...] = ()
         self.look = True
@@ -82,7 +91,7 @@ class Claimant:
         self._settling: list[tuple[str, list[str]]] = []
         self._sent: deque[_Sent] = deque()
         self._asked = 0
-        self._claim_epoch = ""
+        self._claim_epoch, self._claimed_at = "", 0.0
         self._flushing = threading.Lock()
 
     # -- on the connection that the event loop watches ------------------------------------------------
@@ -108,7 +117,7 @@ class Claimant:
                     self.name, self.epoch, self._asked, sources.queues, groups, sources.fair
                 )
             )
-            self._claim_epoch = self.epoch
+            self._claim_epoch, self._claimed_at = self.epoch, self._clock()
             self._sent.append(_Sent.CLAIM)
         else:
             commands.append(("BLPOP", self.state.keys.bell(self.name), self.poll))
@@ -157,8 +166,18 @@ class Claimant:
             self.look = len(claimed.claims) == self._asked
             if claimed.answer == "fenced":
                 self._fenced(self._claim_epoch)
-            return [(f"{self._claim_epoch}.{claim.receipt}", claim) for claim in claimed.claims]
+            return self._fresh([(f"{self._claim_epoch}.{claim.receipt}", claim) for claim in claimed.claims])
         return []
+
+    def _fresh(self, claims: list[tuple[str, Claim]]) -> list[tuple[str, Claim]]:
+        """The claims, unless their reply took so long (a pause, a silent network) that the lease may be gone.
+
+        Others may be running these tasks by now. If the lease is alive after all, they are claimed again.
+        """
+        if claims and self._clock() - self._claimed_at > self.lease:
+            self.release([tag for tag, _ in claims])
+            return []
+        return claims
 
     def _abandon(self) -> None:
         self._sent.clear()
@@ -174,7 +193,7 @@ class Claimant:
 
     def hold(self, tag: str, task: str | None) -> None:
         """A claimed message was handed to the consumer. ``task`` names it if its run time shall count."""
-        self._held[tag] = _Held(task, time.monotonic())
+        self._held[tag] = _Held(task, self._clock())
 
     @property
     def held(self) -> int:
@@ -190,7 +209,7 @@ class Claimant:
         held = self._held.pop(tag)
         self.done += 1
         if held.task is not None:
-            self._measure(held.task, time.monotonic() - held.since)
+            self._measure(held.task, self._clock() - held.since)
         self._to_settle.append(tag)
 
     def release(self, tags: Sequence[str], messages: Sequence[str] | None = None, front: bool = True) -> None:

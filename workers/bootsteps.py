@@ -82,7 +82,7 @@ class NodeStep(bootsteps.StartStopStep):
         state = open_state(c.app, settings)
         require_supported(state)
         state.load("claim", "settle")
-        claimant = Claimant(state, settings.node or c.hostname, settings.poll)
+        claimant = Claimant(state, settings.node or c.hostname, settings.poll, settings.lease)
         return Agent(
             state,
             claimant,
