@@ -17,7 +17,8 @@ from typing import Any
 from redis.exceptions import NoScriptError, ResponseError
 
 from scheduler.models import Claim
-from scheduler.state import SETTLE_MAX, Settlement, State
+from scheduler.replies import Settlement
+from scheduler.state import SETTLE_MAX, State
 
 #: Messages that one claim asks for at most when the consumer sets no prefetch limit.
 CLAIM_MAX = 100

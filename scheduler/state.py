@@ -6,22 +6,14 @@ a method raises or its operation took place, with the usual doubt when the conne
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from redis import Redis
-from redis.exceptions import NoScriptError, ResponseError
-
-from scheduler.keys import Keys
-from scheduler.models import Claim, DeadTask, Event, Load, Node, NodeState, Placed, Placement
+from scheduler.models import Claim, Placed, Placement
+from scheduler.replies import Claimed, Reaped, Registration, Renewal, Settlement, read_state, text
 from scheduler.scripts import script
+from scheduler.view import BATCH, MAX_BATCHES, View
 
-#: Entries that one script call moves at most: about a millisecond of the server's time.
-BATCH = 500
-#: Batches that one method call runs at most, so that every loop here ends.
-MAX_BATCHES = 20_000
 #: How long a lost node stays on display and its late settles are understood, in ms (one hour).
 REMEMBER_MS = 3_600_000
 #: Receipts that one settle may carry: Lua can unpack some thousands, a reply must stay small.
@@ -31,113 +23,19 @@ PLACE_BATCH_MAX = 200
 #: Claims that one release may carry.
 RELEASE_MAX = 250
 
-_NODE_FIELDS = ("state", "slots", "limit", "queues", "labels", "load", "hostname", "pid", "versions", "lease")
-
 #: Seconds in which a node must have told a caller that its task was given up, before another tries.
 ANNOUNCE_S = 30
 
 Args = tuple[str | bytes | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """The answer to register: ``new``, ``kept``, ``held`` (by whom, ms left) or ``reap`` (first)."""
-
-    answer: str
-    epoch: str = ""
-    held_ms: int = 0
-    held_by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Renewal:
-    """The answer to a heartbeat. ``now_ms`` is the server's time; ``overdue`` nodes want reaping,
-    and callers of the tasks ``given_up`` (receipts) want to be told."""
-
-    fenced: bool
-    now_ms: int = 0
-    state: NodeState = NodeState.UP
-    overdue: tuple[str, ...] = ()
-    waiting: tuple[str, ...] = ()
-    given_up: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """The answer to settle: how many claims went, or, of a fenced epoch, what became of the copies."""
-
-    fenced: bool
-    settled: int = 0
-    cancelled: int = 0
-    possible_duplicates: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reaped:
-    """What a reap did: tasks given back, tasks given up."""
-
-    alive: bool
-    restored: int = 0
-    given_up: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """The answer to claim: ``ok``, ``fenced`` or ``draining``, and the messages."""
-
-    answer: str
-    claims: tuple[Claim, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """Tasks of one home on one node, and the oldest of them as kombu wrote it."""
-
-    home: str
-    count: int
-    oldest: bytes
-
-
-class State:
-    """The cluster's state behind one connection pool."""
-
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self.client = client
-        self.keys = keys
-
-    def _send(self, *command: str | bytes | int | float) -> Any:
-        # redis-py's own way from a command to its reply costs half as much again as the round trip.
-        pool = self.client.connection_pool
-        connection: Any = pool.get_connection()
-        try:
-            connection.send_packed_command(connection.pack_command(*command))
-            return connection.read_response()
-        except ResponseError:
-            raise
-        except BaseException:
-            connection.disconnect()  # a reply may still be under way
-            raise
-        finally:
-            pool.release(connection)
-
-    def _run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
-        operation = script(name)
-        try:
-            return self._send("EVALSHA", operation.sha, len(keys), *keys, *args)
-        except NoScriptError:
-            return self._send("EVAL", operation.source, len(keys), *keys, *args)
+class State(View):
+    """The cluster's state behind one connection pool, to look at and to change."""
 
     def load(self, *names: str) -> None:
         """Teach the server these operations, for callers that send commands themselves."""
         for name in names:
             self.client.script_load(script(name).source)
-
-    def now_ms(self) -> int:
-        """The server's clock in ms."""
-        seconds, micros = self.client.time()
-        return int(seconds) * 1000 + int(micros) // 1000
-
-    # -- nodes ---------------------------------------------------------------------------------------
 
     def register(
         self,
@@ -153,7 +51,7 @@ class State:
         keys = [k.nodes, k.node(name), k.inbox(name), k.claims(name), k.epoch, k.lost, k.queues, k.events]
         args: list[str | bytes | int] = [name, incarnation, lease_ms, dead_incarnation]
         args += [len(queues), *queues, *_flat(fields)]
-        reply = [_text(part) for part in self._run("register", keys, args)]
+        reply = [text(part) for part in self._run("register", keys, args)]
         if reply[0] == "held":
             return Registration("held", held_ms=int(reply[1]), held_by=f"{reply[2]} pid {reply[3]}")
         return Registration(reply[0], epoch=reply[1])
@@ -169,14 +67,8 @@ class State:
         reply = self._run("renew", keys, args)
         if reply[0] == b"fenced":
             return Renewal(fenced=True)
-        overdue, waiting, given_up = (tuple(map(_text, part)) for part in reply[3:6])
-        return Renewal(False, int(reply[1]), _state(_text(reply[2])), overdue, waiting, given_up)
-
-    def holder(self, name: str) -> tuple[str, str, int, float]:
-        """Who holds a node name: incarnation, machine, pid, start time of the process in seconds."""
-        values = self.client.hmget(self.keys.node(name), "incarnation", "machine", "pid", "started")
-        incarnation, machine, pid, started = (_text(value or b"") for value in values)
-        return incarnation, machine, int(pid or 0), float(started or 0)
+        overdue, waiting, given_up = (tuple(map(text, part)) for part in reply[3:6])
+        return Renewal(False, int(reply[1]), read_state(text(reply[2])), overdue, waiting, given_up)
 
     def drain(self, name: str, stopping: bool = False) -> int | None:
         """Take a node out of service; tasks given back, or None if there is no such node. In batches.
@@ -224,27 +116,6 @@ class State:
             if not more:
                 break
         return Reaped(False, restored, given_up)
-
-    def snapshot(self) -> list[Node]:
-        """Every node with its exact outstanding, and those lost within the last hour."""
-        k = self.keys
-        now, *rows = self._run("snapshot", [k.nodes, k.lost], [k.prefix, *_NODE_FIELDS])
-        return [_node(now, row) for row in rows]
-
-    def events(self, count: int = 100) -> list[Event]:
-        """What happened to nodes, the latest first, ``count`` at most."""
-        rows: Any = self.client.xrevrange(self.keys.events, count=count)
-        return [
-            Event(
-                kind=_text(fields[b"kind"]),
-                node=_text(fields[b"node"]),
-                count=int(fields[b"count"]),
-                at=int(_text(entry).partition("-")[0]) / 1000,
-            )
-            for entry, fields in rows
-        ]
-
-    # -- tasks ---------------------------------------------------------------------------------------
 
     def place_command(
         self,
@@ -321,8 +192,8 @@ class State:
     def read_claimed(reply: Sequence[Any]) -> Claimed:
         """What the server answered to :meth:`claim_command`."""
         rows = zip(reply[1::4], reply[2::4], reply[3::4], reply[4::4], strict=True)
-        claims = tuple(Claim(_text(r), _text(home), message, int(d)) for r, d, home, message in rows)
-        return Claimed(_text(reply[0]), claims)
+        claims = tuple(Claim(text(r), text(home), message, int(d)) for r, d, home, message in rows)
+        return Claimed(text(reply[0]), claims)
 
     @staticmethod
     def read_settlement(reply: Sequence[Any]) -> Settlement:
@@ -367,27 +238,6 @@ class State:
         keys = [k.node(name), k.claims(name), k.dead, k.dead_entry(receipt), k.events]
         return bool(self._run("bury", keys, [name, epoch, receipt, reason]))
 
-    def dead(self, receipt: str) -> DeadTask | None:
-        """One task that was given up on."""
-        entry: dict[str, Any] = {
-            _text(k): v for k, v in self.client.hgetall(self.keys.dead_entry(receipt)).items()
-        }
-        if not entry:
-            return None
-        return DeadTask(
-            receipt=receipt,
-            home=_text(entry["home"]),
-            message=entry["message"],
-            reason=_text(entry["reason"]),
-            at=int(entry["at"]) / 1000,
-            deaths=int(entry["deaths"]),
-            nodes=tuple(_text(entry["nodes"]).split()),
-        )
-
-    def dead_receipts(self, count: int = 1000) -> list[str]:
-        """Receipts of the tasks given up on, the latest first, ``count`` at most."""
-        return [_text(receipt) for receipt in self.client.zrevrange(self.keys.dead, 0, count - 1)]
-
     def requeue(self, receipt: str) -> bool:
         """Put a task given up on at the end of its queue; False if it is not among the dead."""
         return self._take_from_dead(receipt, "requeue")
@@ -409,39 +259,6 @@ class State:
         """The callers of a task given up on have been told."""
         self.client.srem(self.keys.unannounced, receipt)
 
-    def claimed_receipts(self, name: str) -> list[str]:
-        """The receipts that the cluster thinks a node holds."""
-        return [_text(receipt) for receipt in self.client.hkeys(self.keys.claims(name))]
-
-    def depth(self, name: str) -> tuple[list[Depth], list[Depth]]:
-        """A node's placed and claimed tasks by home. In batches; a home may come more than once."""
-        at, cursor = 0, "0"
-        placed: list[Depth] = []
-        claimed: list[Depth] = []
-        for _ in range(MAX_BATCHES):
-            keys = [self.keys.inbox(name), self.keys.claims(name)]
-            at, next_cursor, in_inbox, in_claims = self._run("depth", keys, [at, cursor, BATCH])
-            placed += _depths(in_inbox)
-            claimed += _depths(in_claims)
-            cursor = _text(next_cursor) if _text(next_cursor) != "0" else ""
-            if at < 0 and not cursor:
-                break
-        return placed, claimed
-
-    def size(self, lists: Sequence[str]) -> int:
-        """Tasks that wait for the queue with these lists of kombu's: on them, on wait lists, in inboxes."""
-        k = self.keys
-        keys = [k.nodes, k.waiting, *map(k.shared, lists)]
-        return int(self._run("size", keys, [k.prefix, *lists]))
-
-    def wait_lists(self) -> list[str]:
-        """The wait lists that tasks were left on."""
-        return [_text(key) for key in self.client.zrange(self.keys.waiting, 0, -1)]
-
-    def node_names(self) -> list[str]:
-        """Nodes that hold a lease, live or overdue."""
-        return [_text(name) for name in self.client.zrange(self.keys.nodes, 0, -1)]
-
     def purge(self, lists: Sequence[str]) -> int:
         """Throw away what waits on these homes and in the inboxes for them. In batches."""
         gone = 0
@@ -455,42 +272,5 @@ class State:
         return gone
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _state(text: str) -> NodeState:
-    """A node that is stopping drains, for all that others need to know."""
-    return NodeState.DRAINING if text == "stopping" else NodeState(text or "up")
-
-
 def _flat(fields: Mapping[str, str | int]) -> Iterable[str | int]:
     return (part for field in fields.items() for part in field)
-
-
-def _depths(flat: Sequence[Any]) -> list[Depth]:
-    return [Depth(_text(home), count, oldest) for home, count, oldest in zip(*[iter(flat)] * 3, strict=True)]
-
-
-def _node(now_ms: int, row: Sequence[Any]) -> Node:
-    name, at, registered, inbox, claims, values = row
-    field = dict(zip(_NODE_FIELDS, (_text(value or b"") for value in values), strict=True))
-    lease = int(field["lease"] or 0) / 1000
-    left = (float(at) - now_ms) / 1000
-    alive = registered == b"up" and left > 0
-    return Node(
-        name=_text(name),
-        state=_state(field["state"]) if alive else NodeState.LOST,
-        slots=int(field["slots"] or 0),
-        limit=int(field["limit"] or 0),
-        inbox=inbox,
-        claims=claims,
-        queues=frozenset(json.loads(field["queues"] or "[]")),
-        labels=json.loads(field["labels"] or "{}"),
-        load=Load(**json.loads(field["load"] or "{}")),
-        lease_age=round(lease - left, 3),
-        lease_left=round(max(left, 0.0), 3) if alive else 0.0,
-        hostname=field["hostname"],
-        pid=int(field["pid"] or 0),
-        versions=json.loads(field["versions"] or "{}"),
-    )

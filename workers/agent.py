@@ -18,8 +18,9 @@ from redis.exceptions import RedisError
 from scheduler.claiming import Claimant
 from scheduler.errors import NodeNameInUse
 from scheduler.models import DeadTask, NodeState, Selector
+from scheduler.replies import Renewal
 from scheduler.settings import Settings
-from scheduler.state import Renewal, State
+from scheduler.state import State
 from workers import load
 
 logger = logging.getLogger(__name__)

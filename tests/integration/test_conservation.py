@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from scheduler.models import Selector
-from scheduler.state import Claimed
+from scheduler.replies import Claimed
 from tests.support.cluster import LEASE_MS, Cluster
 from tests.support.servers import Server
 

@@ -1,0 +1,112 @@
+"""What the Lua operations answer, as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.models import Claim, Load, Node, NodeState
+
+#: Fields of a node's hash that a snapshot reads, in the order in which :func:`read_node` gets them.
+NODE_FIELDS = ("state", "slots", "limit", "queues", "labels", "load", "hostname", "pid", "versions", "lease")
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The answer to register: ``new``, ``kept``, ``held`` (by whom, ms left) or ``reap`` (first)."""
+
+    answer: str
+    epoch: str = ""
+    held_ms: int = 0
+    held_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The answer to a heartbeat. ``now_ms`` is the server's time; ``overdue`` nodes want reaping,
+    and callers of the tasks ``given_up`` (receipts) want to be told."""
+
+    fenced: bool
+    now_ms: int = 0
+    state: NodeState = NodeState.UP
+    overdue: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The answer to settle: how many claims went, or, of a fenced epoch, what became of the copies."""
+
+    fenced: bool
+    settled: int = 0
+    cancelled: int = 0
+    possible_duplicates: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What a reap did: tasks given back, tasks given up."""
+
+    alive: bool
+    restored: int = 0
+    given_up: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The answer to claim: ``ok``, ``fenced`` or ``draining``, and the messages."""
+
+    answer: str
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Tasks of one home on one node, and the oldest of them as kombu wrote it."""
+
+    home: str
+    count: int
+    oldest: bytes
+
+
+def text(value: Any) -> str:
+    """A reply as text."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def read_state(state: str) -> NodeState:
+    """A node that is stopping drains, for all that others need to know."""
+    return NodeState.DRAINING if state == "stopping" else NodeState(state or "up")
+
+
+def read_depths(flat: Sequence[Any]) -> list[Depth]:
+    """Home, count and oldest message, one after the other."""
+    return [Depth(text(home), count, oldest) for home, count, oldest in zip(*[iter(flat)] * 3, strict=True)]
+
+
+def read_node(now_ms: int, row: Sequence[Any]) -> Node:
+    """One row of a snapshot."""
+    name, at, registered, inbox, claims, values = row
+    field = dict(zip(NODE_FIELDS, (text(value or b"") for value in values), strict=True))
+    lease = int(field["lease"] or 0) / 1000
+    left = (float(at) - now_ms) / 1000
+    alive = registered == b"up" and left > 0
+    return Node(
+        name=text(name),
+        state=read_state(field["state"]) if alive else NodeState.LOST,
+        slots=int(field["slots"] or 0),
+        limit=int(field["limit"] or 0),
+        inbox=inbox,
+        claims=claims,
+        queues=frozenset(json.loads(field["queues"] or "[]")),
+        labels=json.loads(field["labels"] or "{}"),
+        load=Load(**json.loads(field["load"] or "{}")),
+        lease_age=round(lease - left, 3),
+        lease_left=round(max(left, 0.0), 3) if alive else 0.0,
+        hostname=field["hostname"],
+        pid=int(field["pid"] or 0),
+        versions=json.loads(field["versions"] or "{}"),
+    )
