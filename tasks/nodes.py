@@ -68,7 +68,8 @@ def _start(spec: NodeSpec, url: str, logs: Path) -> NodeProcess:
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, *_command(spec)],
-            env=environment(url),
+            # What a node leaves behind when it is killed goes with the logs.
+            env={**environment(url), "TMPDIR": str(logs)},
             cwd=_ROOT,
             stdin=subprocess.DEVNULL,
             stdout=out,
