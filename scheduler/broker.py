@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from kombu.exceptions import OperationalError
@@ -47,12 +48,15 @@ def open_state(app_or_url: Any, settings: Settings) -> State:
     return state
 
 
-def require_supported(state: State) -> str:
-    """What the server is, such as ``Valkey 9.1.2``. Raises ServerTooOld; an ACL may hide the version."""
-    try:
-        info = state.client.info("server")
-    except NoPermissionError:
-        return "a server that does not tell its version"
+def require_supported(state: State) -> None:
+    """Raises ServerTooOld; a server that may not tell its version gets the benefit of the doubt."""
+    with suppress(NoPermissionError):
+        server_name(state)
+
+
+def server_name(state: State) -> str:
+    """What the server is, such as ``Valkey 9.1.2``. Raises ServerTooOld, NoPermissionError."""
+    info = state.client.info("server")
     valkey = info.get("valkey_version")
     name, text = ("Valkey", str(valkey)) if valkey else ("Redis", str(info["redis_version"]))
     version = tuple(int(part) for part in text.split(".")[:2])

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
 
-from scheduler.broker import require_supported
+from scheduler.broker import server_name
 from scheduler.errors import SwitchyardError
 from scheduler.models import Node, NodeState, QueueDepth, Selector
 from scheduler.overview import can_run, queue_depths
@@ -94,7 +94,7 @@ def _cluster(state: State) -> Iterator[Finding]:
 def server(state: State) -> Finding:
     """What the server is. Raises ServerTooOld."""
     try:
-        return Finding("broker", Level.OK, f"{require_supported(state)} answers")
+        return Finding("broker", Level.OK, f"{server_name(state)} answers")
     except ResponseError as exc:
         mend = "see that it is Redis 6.2, Valkey 7.2 or later"
         return Finding("broker", Level.INFO, f"the broker answers, but does not say what it is: {exc}", mend)
