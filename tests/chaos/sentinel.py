@@ -13,7 +13,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 
 from tests.chaos import processes
 from tests.chaos.servers import Server
-from tests.support.servers import free_port
+from tests.support.servers import binary, free_port
 from tests.support.waiting import wait_until
 
 #: Name of the primary for sentinels and clients.
@@ -94,7 +94,7 @@ class Sentinels:
             f"sentinel failover-timeout {MASTER} {_FAILOVER_MS}\n"
         )
         log = file.with_suffix(".log")
-        return processes.start(["redis-server", str(file), "--sentinel"], processes.PLAIN, log)
+        return processes.start([binary(), str(file), "--sentinel"], processes.PLAIN, log)
 
     def _in_sync(self) -> bool:
         with suppress(redis.RedisError, MasterNotFoundError):

@@ -10,7 +10,7 @@ from typing import Any
 import redis
 
 from tests.chaos import processes
-from tests.support.servers import free_port
+from tests.support.servers import binary, free_port
 from tests.support.waiting import wait_until
 
 #: For a server to answer after its start, in seconds: it may have a long append-only file to read.
@@ -44,7 +44,7 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers."""
         self.folder.mkdir(exist_ok=True)
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        command = [binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         command += ["--dir", str(self.folder), *self._options]
         log = self.folder / f"{self.name}.log"
         self._process = processes.start(command, processes.PLAIN, log)

