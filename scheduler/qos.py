@@ -43,7 +43,12 @@ class QoS(kombu_redis.QoS):
         if claimant is None:
             room: int | None = super().can_consume_max_estimate()
             return room
-        return max(self.prefetch_count - claimant.held, 0) if self.prefetch_count else None
+        limit: int = self.prefetch_count
+        if not limit:
+            return None
+        # Broadcasts are handed out by this channel as well, but are nobody's claims.
+        used = max(claimant.held, len(self._delivered) - len(self._dirty))
+        return max(limit - used, 0)
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Note a message that was handed out."""
