@@ -94,7 +94,7 @@ def test_a_node_that_ends_by_itself_is_a_failure(folder: Path, tmp_path: Path) -
         assert process.returncode == 1, output
         assert "node small ended with exit code -9" in output
         wait_until(lambda: not any(map(_runs, children)), "every child is gone", timeout=5)
-    assert [log.name for log in sorted((tmp_path / "tmp").glob("switchyard-demo-*/*"))] == [
+    assert [log.name for log in sorted((tmp_path / "tmp").glob("switchyard-demo-*/*.log"))] == [
         "large.log",
         "medium.log",
         "small.log",
