@@ -24,8 +24,8 @@ from tests.support.waiting import wait_until
 
 #: For nodes to start on a busy machine, in seconds.
 STARTS = 60.0
-#: Seconds for a producer to end: after a failover redis-py waits up to some seconds before each of a publish's
-#: four attempts, which is about 30 in all.
+#: For a process to end on SIGTERM, in seconds: longer than the longest task, and than a publish's four attempts
+#: after a failover, before each of which redis-py waits for some seconds.
 _ENDS = 60.0
 
 
