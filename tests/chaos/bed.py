@@ -24,8 +24,8 @@ from tests.support.waiting import wait_until
 
 #: For nodes to start on a busy machine, in seconds.
 STARTS = 60.0
-#: For a process to end on SIGTERM, in seconds: longer than the longest task, and than a publish's four attempts
-#: after a failover, before each of which redis-py waits for some seconds.
+#: For a process to end on SIGTERM, in seconds: longer than the longest task, and than the four attempts of a
+#: publish after a failover, before each of which redis-py waits for some seconds.
 _ENDS = 60.0
 
 
