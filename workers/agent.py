@@ -64,7 +64,6 @@ class Agent:
         self.observe = observe
         self.announce = announce
         self.incarnation = uuid.uuid4().hex
-        self.node_state = NodeState.UP
         self._lease_ms = round(settings.lease * 1000)
         self._nudged = threading.Event()
         self._left = threading.Event()
@@ -173,7 +172,6 @@ class Agent:
             self._register()
             self.claimant.look = True
             return
-        self.node_state = renewal.state
         if seen.stopping and renewal.state is NodeState.UP:
             self.drain()
         self._find(self._wait_lists(renewal.waiting, seen))
