@@ -47,6 +47,11 @@ class Keys:
         return self.prefix + "epoch"
 
     @property
+    def watch(self) -> str:
+        """Hash: since when leases are renewed without a gap, whoever's, and when one was last, in ms."""
+        return self.prefix + "watch"
+
+    @property
     def seq(self) -> str:
         """Counter: the last receipt given out; receipts grow with arrival."""
         return self.prefix + "seq"

@@ -25,11 +25,10 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """The answer to a heartbeat. ``now_ms`` is the server's time; ``overdue`` nodes want reaping,
-    and callers of the tasks ``given_up`` (receipts) want to be told."""
+    """The answer to a heartbeat. ``overdue`` nodes want reaping, and callers of the tasks ``given_up``
+    (receipts) want to be told."""
 
     fenced: bool
-    now_ms: int = 0
     state: NodeState = NodeState.UP
     overdue: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()

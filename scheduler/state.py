@@ -57,18 +57,27 @@ class State(View):
         return Registration(reply[0], epoch=reply[1])
 
     def renew(
-        self, name: str, epoch: str, lease_ms: int, queues: Sequence[str], fields: Mapping[str, str | int]
+        self,
+        name: str,
+        epoch: str,
+        lease_ms: int,
+        queues: Sequence[str],
+        fields: Mapping[str, str | int],
+        outage_ms: int | None = None,
     ) -> Renewal:
-        """Prolong a lease and publish the node's load."""
+        """Prolong a lease and publish the node's load.
+
+        ``outage_ms`` is how long the whole cluster must have been silent for an outage; a lease by default.
+        """
         k = self.keys
-        keys = [k.nodes, k.node(name), k.queues, k.waiting, k.unannounced]
-        args: list[str | bytes | int] = [name, epoch, lease_ms, k.prefix]
+        keys = [k.nodes, k.node(name), k.queues, k.waiting, k.unannounced, k.watch]
+        args: list[str | bytes | int] = [name, epoch, lease_ms, outage_ms or lease_ms]
         args += [len(queues), *queues, *_flat(fields)]
         reply = self._run("renew", keys, args)
         if reply[0] == b"fenced":
             return Renewal(fenced=True)
-        overdue, waiting, given_up = (tuple(map(text, part)) for part in reply[3:6])
-        return Renewal(False, int(reply[1]), read_state(text(reply[2])), overdue, waiting, given_up)
+        overdue, waiting, given_up = (tuple(map(text, part)) for part in reply[2:5])
+        return Renewal(False, read_state(text(reply[1])), overdue, waiting, given_up)
 
     def drain(self, name: str, stopping: bool = False) -> int | None:
         """Take a node out of service; tasks given back, or None if there is no such node. In batches.

@@ -65,12 +65,12 @@ class Agent:
         self.announce = announce
         self.incarnation = uuid.uuid4().hex
         self._lease_ms = round(settings.lease * 1000)
+        # Halfway between a heartbeat that is due and a lease that ends: neither mistaken for an outage.
+        self._outage_ms = round((settings.renew + settings.lease) * 500)
         self._nudged = threading.Event()
         self._left = threading.Event()
         self._hung = False
         self._thread: threading.Thread | None = None
-        self._steady_since_ms: int | None = None
-        self._renewed_at_ms = 0
         claimant.on_fenced = self.nudge
 
     # -- joining and leaving --------------------------------------------------------------------------
@@ -125,7 +125,6 @@ class Agent:
             )
             if answer.answer in ("new", "kept"):
                 self.claimant.epoch = answer.epoch
-                self._steady_since_ms = None
                 return
             if answer.answer == "reap":
                 self.state.reap(self.name, self.settings.max_deliveries, answer.epoch)
@@ -150,7 +149,6 @@ class Agent:
             try:
                 self._beat()
             except (RedisError, OSError) as exc:
-                self._steady_since_ms = None
                 logger.warning("Node %s could not renew its lease: %s. Trying again.", self.name, exc)
                 self._left.wait(self.settings.renew / 2)
                 self.nudge()
@@ -164,8 +162,9 @@ class Agent:
             logger.error("Node %s: the event loop %s.", self.name, _HANGS if seen.hangs else "goes on")
         if seen.hangs:
             return
+        fields = self._fields(seen)
         renewal = self.state.renew(
-            self.name, self.claimant.epoch, self._lease_ms, seen.queues, self._fields(seen)
+            self.name, self.claimant.epoch, self._lease_ms, seen.queues, fields, self._outage_ms
         )
         if renewal.fenced:
             logger.warning("Node %s was fenced: its lease ran out. It registers again.", self.name)
@@ -175,20 +174,8 @@ class Agent:
         if seen.stopping and renewal.state is NodeState.UP:
             self.drain()
         self._find(self._wait_lists(renewal.waiting, seen))
-        if self._is_steady(renewal.now_ms):
-            self._reap(renewal)
-            self._announce(renewal)
-
-    def _is_steady(self, now_ms: int) -> bool:
-        """Whether this lease was renewed without a gap for a whole lease time.
-
-        After an outage of the server every lease looks expired: whoever reaped then would declare the
-        whole cluster dead, itself included.
-        """
-        if self._steady_since_ms is None or now_ms - self._renewed_at_ms > self._lease_ms:
-            self._steady_since_ms = now_ms
-        self._renewed_at_ms = now_ms
-        return now_ms - self._steady_since_ms >= self._lease_ms
+        self._reap(renewal)
+        self._announce(renewal)
 
     def _reap(self, renewal: Renewal) -> None:
         for name in renewal.overdue:
