@@ -71,12 +71,14 @@ class Claimant:
         name: str,
         poll: float,
         lease: float,
+        max_deliveries: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.state = state
         self.name = name
         self.poll = poll
         self.lease = lease
+        self.max_deliveries = max_deliveries
         self._clock = clock
         self.epoch = ""
         self.wait_lists: tuple[tuple[int, str], ...] = ()
@@ -88,7 +90,7 @@ class Claimant:
         self.on_fenced: Callable[[], None] = lambda: None
         self._held: dict[str, _Held] = {}
         self._to_settle: deque[str] = deque()
-        self._to_release: deque[tuple[list[tuple[str, str]], bool]] = deque()
+        self._to_give_back: deque[Callable[[], object]] = deque()
         self._settling: list[tuple[str, list[str]]] = []
         self._sent: deque[_Sent] = deque()
         self._asked = 0
@@ -222,13 +224,22 @@ class Claimant:
             self._held.pop(tag, None)
         texts = messages or [""] * len(tags)
         pairs = [(tag.partition(".")[2], text) for tag, text in zip(tags, texts, strict=True)]
-        self._to_release.append((pairs, front))
+        self._give_back(lambda: self.state.release(self.name, self.epoch, pairs, front))
+
+    def crashed(self, tag: str, message: str) -> None:
+        """A pool process died running this task: give it back as ``message``, or up after too many deaths."""
+        self._held.pop(tag, None)
+        epoch, _, receipt = tag.partition(".")
+        self._give_back(lambda: self.state.crash(self.name, epoch, receipt, message, self.max_deliveries))
+
+    def _give_back(self, operation: Callable[[], object]) -> None:
+        self._to_give_back.append(operation)
         self._flush_releases()
 
     def _flush_releases(self) -> None:
-        while self._to_release:
-            self.state.release(self.name, self.epoch, *self._to_release[0])
-            self._to_release.popleft()
+        while self._to_give_back:
+            self._to_give_back[0]()
+            self._to_give_back.popleft()
             self.look = True
 
     def bury(self, tag: str, reason: str) -> None:
@@ -239,7 +250,7 @@ class Claimant:
 
     def flush(self) -> None:
         """Settle what is due now, in as few round trips as it takes. Whoever comes second need not wait."""
-        if not (self._to_settle or self._to_release) or not self._flushing.acquire(blocking=False):
+        if not (self._to_settle or self._to_give_back) or not self._flushing.acquire(blocking=False):
             return
         try:
             self._flush_releases()

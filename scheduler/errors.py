@@ -8,7 +8,7 @@
   * NodeNameInUse          another live process holds this node name
   * NoSuchNode             a command names a node that the cluster does not know
   * NoSuchTask             a command names a task that is not among the dead
-  * TaskGivenUp            what a caller of a task gets that nodes kept dying on
+  * TaskGivenUp            what a caller of a task gets that nodes or pool processes kept dying on
 
 Every message says what happened, to what, and how to mend it.
 """
@@ -49,4 +49,4 @@ class NoSuchTask(SwitchyardError):
 
 
 class TaskGivenUp(SwitchyardError):
-    """A task that too many nodes died holding; it is among the dead and can be requeued."""
+    """A task that too many nodes or pool processes died holding; it is among the dead and can be requeued."""

@@ -68,7 +68,7 @@ class Keys:
 
     @property
     def deaths(self) -> str:
-        """Hash: digest of an entry -> the nodes that died holding it, a line each."""
+        """Hash: digest of an entry -> the nodes that died, or lost a pool process, holding it, a line each."""
         return self.prefix + "deaths"
 
     @property

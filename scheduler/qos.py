@@ -16,7 +16,12 @@ class UnreadableMessage(Exception):
 
 
 class Message(virtual.Message):
-    """kombu's message, which says so when its payload is no message at all."""
+    """kombu's message, which says so when its payload is no message at all.
+
+    ``process_died`` says that the pool process which ran its task is dead.
+    """
+
+    process_died = False
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         try:
@@ -76,8 +81,12 @@ class QoS(kombu_redis.QoS):
         if not requeue:
             self.ack(delivery_tag)
             return
-        message = redelivered(self._delivered[delivery_tag]._raw)
-        claimant.release([delivery_tag], [dumps(message)], front=False)
+        message = self._delivered[delivery_tag]
+        text = dumps(redelivered(message._raw))
+        if message.process_died:
+            claimant.crashed(delivery_tag, text)
+        else:
+            claimant.release([delivery_tag], [text], front=False)
         virtual.QoS.ack(self, delivery_tag)
         self.channel.after_settle()
 

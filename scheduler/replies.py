@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 from scheduler.models import Claim, Load, Node, NodeState
@@ -52,6 +53,14 @@ class Reaped:
     alive: bool
     restored: int = 0
     given_up: int = 0
+
+
+class Crash(IntEnum):
+    """What became of a claim whose pool process died."""
+
+    NOT_HELD = 0
+    GIVEN_BACK = 1
+    GIVEN_UP = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         1.0, gt=0, le=60, description="longest a free node goes without looking at the queues"
     )
     max_deliveries: int = Field(
-        5, ge=1, description="nodes that may die holding a task before it is given up"
+        5, ge=1, description="nodes or pool processes that may die holding a task before it is given up"
     )
     node: str | None = Field(None, min_length=1, max_length=200, description="this node's name")
     labels: dict[str, str] = Field(default_factory=dict, description="this node's labels")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scheduler.models import Claim, Placed, Placement
-from scheduler.replies import Claimed, Reaped, Registration, Renewal, Settlement, read_state, text
+from scheduler.replies import Claimed, Crash, Reaped, Registration, Renewal, Settlement, read_state, text
 from scheduler.scripts import script
 from scheduler.view import BATCH, MAX_BATCHES, View
 
@@ -233,13 +233,20 @@ class State(View):
     def release(self, name: str, epoch: str, messages: Sequence[tuple[str, str]], front: bool = True) -> int:
         """Give (receipt, changed message or '') back to their homes, oldest first. In batches."""
         k = self.keys
-        keys = [k.nodes, k.node(name), k.claims(name), k.waiting]
+        keys = [k.nodes, k.node(name), k.claims(name), k.waiting, k.deaths]
         released = 0
         batches = [messages[i : i + RELEASE_MAX] for i in range(0, len(messages), RELEASE_MAX)]
         for batch in reversed(batches) if front else batches:
             flat = [part for message in batch for part in message]
             released += self._run("release", keys, [epoch, "front" if front else "back", k.prefix, *flat])
         return released
+
+    def crash(self, name: str, epoch: str, receipt: str, message: str, max_deliveries: int) -> Crash:
+        """A pool process died running a claim: give it back changed to ``message``, or give it up."""
+        k = self.keys
+        keys = [k.nodes, k.node(name), k.claims(name), k.waiting]
+        keys += [k.deaths, k.dead, k.unannounced, k.events]
+        return Crash(self._run("crash", keys, [name, epoch, receipt, message, max_deliveries, k.prefix]))
 
     def bury(self, name: str, epoch: str, receipt: str, reason: str) -> bool:
         """Set a claimed message aside among the dead."""

@@ -18,6 +18,7 @@ from scheduler.errors import SwitchyardError
 from scheduler.models import DeadTask
 from scheduler.plugin import installation
 from workers.agent import Agent, Observation
+from workers.deaths import count_deaths
 from workers.giving_up import fail
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class NodeStep(bootsteps.StartStopStep):
     def __init__(self, c: Any, **kwargs: Any) -> None:
         self.agent: Agent | None = None
         self._ticked_at = time.monotonic()
+        count_deaths(c.app.tasks.values())
         super().__init__(c, **kwargs)
 
     def start(self, c: Any) -> None:
@@ -82,7 +84,8 @@ class NodeStep(bootsteps.StartStopStep):
         state = open_state(c.app, settings)
         require_supported(state)
         state.load("claim", "settle")
-        claimant = Claimant(state, settings.node or c.hostname, settings.poll, settings.lease)
+        name = settings.node or c.hostname
+        claimant = Claimant(state, name, settings.poll, settings.lease, settings.max_deliveries)
         return Agent(
             state,
             claimant,

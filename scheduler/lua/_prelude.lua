@@ -4,6 +4,9 @@
 -- message as kombu wrote it. It is "<length of home>:<home><message>", so that returning a task needs no
 -- parsing of the message.
 
+-- How long after the last death the counts are kept, in ms (one day).
+local DEATHS_MS = 86400000
+
 local function now_ms()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -25,7 +28,7 @@ local function receipt_and_entry(member)
   return string.sub(member, 1, colon - 1), string.sub(member, colon + 1)
 end
 
--- The nodes that died holding an entry are kept a line each.
+-- The nodes that died holding an entry, or lost a pool process running it, are kept a line each.
 local function deaths_in(lines)
   local _, count = string.gsub(lines or '', '\n', '')
   return count
@@ -54,4 +57,15 @@ end
 
 local function note(events, kind, name, count)
   redis.call('XADD', events, 'MAXLEN', '~', 10000, '*', 'kind', kind, 'node', name, 'count', count)
+end
+
+-- Too many died with this entry: it goes among the dead, and some node is to tell its callers.
+local function give_up(dead, unannounced, events, prefix, receipt, entry, lines, name)
+  local home, message = home_and_message(entry)
+  local now, deaths = now_ms(), deaths_in(lines)
+  redis.call('HSET', prefix .. 'dead:' .. receipt, 'home', home, 'message', message, 'deaths', deaths,
+    'nodes', lines, 'reason', deaths .. ' nodes or pool processes died holding it', 'at', now)
+  redis.call('ZADD', dead, now, receipt)
+  redis.call('SADD', unannounced, receipt)
+  note(events, 'given up', name, 1)
 end

@@ -43,15 +43,6 @@ for _, member in ipairs(redis.call('ZREVRANGE', inbox, 0, budget - 1)) do
   moved = moved + 1
 end
 
-local function bury(receipt, entry, lines, deaths)
-  local home, message = home_and_message(entry)
-  redis.call('HSET', prefix .. 'dead:' .. receipt, 'home', home, 'message', message, 'deaths', deaths,
-    'nodes', lines, 'reason', deaths .. ' nodes died holding it', 'at', now)
-  redis.call('ZADD', KEYS[9], now, receipt)
-  redis.call('SADD', KEYS[11], receipt)
-  note(KEYS[10], 'given up', name, 1)
-end
-
 local receipts = {}
 if moved < budget then receipts = redis.call('HKEYS', claims) end
 table.sort(receipts, function(a, b) return tonumber(a) > tonumber(b) end)
@@ -61,10 +52,9 @@ for i = 1, math.min(#receipts, budget - moved) do
   local entry = redis.call('HGET', claims, receipt)
   local digest = redis.sha1hex(entry)
   local lines = lost and (redis.call('HGET', KEYS[8], digest) or '') .. name .. '\n' or ''
-  local deaths = deaths_in(lines)
   if lost then redis.call('HSET', KEYS[8], digest, lines) end
-  if lost and deaths >= tonumber(ARGV[6]) then
-    bury(receipt, entry, lines, deaths)
+  if lost and deaths_in(lines) >= tonumber(ARGV[6]) then
+    give_up(KEYS[9], KEYS[11], KEYS[10], prefix, receipt, entry, lines, name)
     redis.call('HDEL', KEYS[8], digest)
     given_up = given_up + 1
   else
@@ -77,7 +67,7 @@ for i = 1, math.min(#receipts, budget - moved) do
 end
 if #receipts > 0 then
   redis.call('PEXPIRE', orphans, remember)
-  if lost then redis.call('PEXPIRE', KEYS[8], 86400000) end
+  if lost then redis.call('PEXPIRE', KEYS[8], DEATHS_MS) end
 end
 
 if moved > 0 then

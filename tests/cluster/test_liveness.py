@@ -89,6 +89,24 @@ def test_a_poison_task_is_given_up_and_its_caller_told(
         assert (dead.deaths, dead.nodes) == (2, ("victim", "victim"))
 
 
+def test_a_task_that_kills_its_pool_process_is_given_up(
+    app: Celery, clean_valkey: Server, tmp_path: Path
+) -> None:
+    """A task that runs out of memory would be put back for ever, and kill one pool process after another."""
+    with worker(
+        clean_valkey, tmp_path, pool="prefork", slots=1, env={"SWITCHYARD_MAX_DELIVERIES": "2"}
+    ) as node:
+        with pytest.raises(scheduler.TaskGivenUp, match="2 nodes or pool processes died"):
+            app.tasks["crash"].delay().get(timeout=60)
+        assert app.tasks["delivery"].delay().get(timeout=TIMEOUT)[0] == 1
+        assert node.process.poll() is None
+        [receipt] = state_of(clean_valkey).dead_receipts()
+        dead = state_of(clean_valkey).dead(receipt)
+        assert dead is not None
+        assert (dead.deaths, dead.nodes) == (2, ("n1", "n1"))
+        assert outstanding(clean_valkey) == 0
+
+
 def test_a_paused_node_is_fenced_and_rejoins_by_itself(
     app: Celery, clean_valkey: Server, tmp_path: Path
 ) -> None:

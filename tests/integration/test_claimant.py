@@ -39,7 +39,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def claimant(cluster: Cluster, clock: Clock) -> Claimant:
-    claimant = Claimant(cluster.state, "a", 0.1, LEASE, clock)
+    claimant = Claimant(cluster.state, "a", 0.1, LEASE, 5, clock)
     claimant.epoch = cluster.epochs["a"]
     cluster.state.load("claim", "settle")
     return claimant

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from scheduler.models import Selector
-from scheduler.replies import Claimed
+from scheduler.replies import Claimed, Crash
 from tests.support.cluster import LEASE_MS, Cluster
 from tests.support.servers import Server
 
@@ -119,6 +119,17 @@ class Machine(RuleBasedStateMachine):
         held = self.held.pop((name, epoch), {})
         pairs = [(receipt, "") for receipt in sorted(held, key=int)]
         assert self.cluster.state.release(name, epoch, pairs, front) == len(held)
+
+    @rule(name=NAMES)
+    def crash(self, name: str) -> None:
+        """A pool process of a node, or of the ghost of one, dies."""
+        owners = [owner for owner, held in self.held.items() if held and owner[0] == name]
+        if not owners:
+            return
+        epoch = min(owners)[1]
+        receipt, message = self.held[name, epoch].popitem()
+        became = self.cluster.state.crash(name, epoch, receipt, message, MAX_DELIVERIES)
+        assert (became is Crash.NOT_HELD) == (self.cluster.epochs.get(name) != epoch)
 
     @rule(name=NAMES)
     def drain(self, name: str) -> None:

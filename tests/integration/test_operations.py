@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scheduler.models import NodeState, Selector
+from scheduler.replies import Crash
 from tests.support.cluster import Cluster
 from tests.support.servers import Server
 
@@ -165,6 +166,27 @@ def test_reap_gives_everything_back_in_order_claims_first(cluster: Cluster) -> N
     reaped = cluster.state.reap("a", 5)
     assert (reaped.restored, reaped.given_up) == (6, 0)
     assert cluster.shared() == ["m0", "m1", "m2", "m3", "m4", "m5", "later"]
+
+
+def test_deaths_of_pool_processes_and_nodes_are_counted_together(cluster: Cluster) -> None:
+    """A task that kills what runs it would go on for ever if it varies what it kills."""
+    cluster.join("a")
+    cluster.place("m", "a")
+    [(receipt, _)] = cluster.claim("a")
+    assert cluster.state.crash("a", cluster.epochs["a"], receipt, "m again", 3) is Crash.GIVEN_BACK
+    [claim] = cluster.state.claim("a", cluster.epochs["a"], 1, ["q"], [["q"]]).claims
+    assert (claim.message, claim.deaths) == (b"m again", 1)
+    cluster.state.release("a", cluster.epochs["a"], [(claim.receipt, "m and again")], front=False)
+    cluster.claim("a")
+    cluster.expire("a")
+    cluster.state.reap("a", 3)
+    cluster.join("b")
+    [(receipt, _)] = cluster.claim("b")
+    assert cluster.state.crash("b", cluster.epochs["b"], receipt, "and again", 3) is Crash.GIVEN_UP
+    dead = cluster.state.dead(receipt)
+    assert dead is not None
+    assert (dead.nodes, dead.message) == (("a", "a", "b"), b"m and again")
+    assert cluster.shared() == []
 
 
 def test_nothing_that_a_fenced_node_sends_changes_the_cluster(cluster: Cluster) -> None:

@@ -64,6 +64,11 @@ def _define(app: Celery) -> None:
         """Kill the node that runs it: the process group, pool and all."""
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
+    @app.task(shared=False, name="crash")
+    def crash() -> None:
+        """Kill the pool process that runs it, and nothing else."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
     @app.task(shared=False, name="delivery")
     def delivery(seconds: float = 0.0) -> list[int]:
         time.sleep(seconds)

@@ -23,7 +23,7 @@ _ARGUMENTS_SHOWN = 60
 
 @click.group()
 def dead() -> None:
-    """Tasks that too many nodes died holding, and messages that can't be read."""
+    """Tasks that too many nodes or pool processes died holding, and messages that can't be read."""
 
 
 @dead.command("list")
