@@ -68,7 +68,7 @@ class Keys:
 
     @property
     def deaths(self) -> str:
-        """Hash: digest of an entry -> the nodes that died, or lost a pool process, holding it, a line each."""
+        """Hash: digest of an entry -> the nodes that it died with, or a pool process of theirs."""
         return self.prefix + "deaths"
 
     @property

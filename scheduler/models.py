@@ -155,8 +155,8 @@ class DeadTask:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """This run of a task: ``count`` is 1 more than the nodes and pool processes that died holding it, ``token``
-    grows with every delivery, whatever its reason.
+    """This run of a task: ``count`` is 1 more than the nodes and pool processes that died holding it,
+    ``token`` grows with every delivery, whatever its reason.
 
     A side effect that remembers the highest token it has seen, and refuses lower ones, cannot be done by a
     node that was fenced while it slept.
