@@ -1,7 +1,7 @@
 -- A pool process died running this claim: counts a death, gives the task back to the end of its queue or, after
 -- too many deaths, gives it up.
 --
--- KEYS  1 nodes  2 node  3 claims  4 waiting  5 deaths  6 dead  7 unannounced  8 events
+-- KEYS  1 nodes  2 node  3 claims  4 waiting  5 deaths  6 dead  7 unannounced  8 events  9 counters
 -- ARGV  1 name  2 epoch  3 receipt  4 message to write instead of the claimed one
 --       5 max deliveries  6 prefix of our keys
 -- Returns 1 if it was given back, 2 if it was given up, 0 if the node no longer holds the claim.
@@ -20,6 +20,7 @@ redis.call('HDEL', deaths, digest)
 redis.call('HDEL', claims, ARGV[3])
 if deaths_in(lines) >= tonumber(ARGV[5]) then
   give_up(KEYS[6], KEYS[7], KEYS[8], prefix, ARGV[3], entry, lines, ARGV[1])
+  redis.call('HINCRBY', KEYS[9], 'given up', 1)
   return 2
 end
 redis.call('HSET', deaths, redis.sha1hex(pack_entry(home, ARGV[4])), lines)
