@@ -8,7 +8,8 @@ import pytest
 
 from tests.chaos import drive, failover, network, plan, report
 from tests.chaos.bed import Wishes
-from tests.chaos.plan import OFFERED, Kind
+from tests.chaos.plan import OFFERED, Fault, Kind
+from tests.chaos.servers import Durability
 from tests.chaos.verdict import judge
 
 SEED = 11
@@ -36,3 +37,14 @@ def test_the_cluster_survives_a_failover(tmp_path: Path) -> None:
     [cost] = failover.outcomes(evidence)
     assert cost.in_time
     assert failover.lost_for_good(evidence) == []
+
+
+@pytest.mark.timeout(120)
+def test_a_crash_of_the_servers_machine_costs_its_last_second_at_most(tmp_path: Path) -> None:
+    """What a server with appendfsync everysec forgets would take older tasks along."""
+    crashes = tuple(Fault(at, Kind.CRASH_REDIS, (0, 1), 0.0, 0.0) for at in (2.0, 7.0))
+    wishes = Wishes(nodes=2, seed=SEED, lease=LEASE, renew=LEASE / 4, appendfsync=Durability.EVERYSEC)
+    evidence = drive.run(wishes, plan.Plan(SEED, 9.0, crashes), tmp_path / "run", print)
+    verdict = judge(evidence)
+    assert verdict.failures() == []
+    assert verdict.forgotten
