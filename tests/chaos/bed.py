@@ -106,6 +106,11 @@ class Bed:
         app.send_task(name, args, task_id=task, **options)
         writer.write(task, "acked")
 
+    def stop_publishing(self) -> None:
+        """Close what :meth:`publish` opened."""
+        if self._publishing is not None:
+            self._publishing[1].close()
+
     def stop_producers(self) -> None:
         """Let them finish what they publish."""
         for producer in self.producers:
@@ -169,6 +174,7 @@ def _clear(bed: Bed) -> None:
         processes.kill_group(producer)
     bed.client.close()
     bed.server.close()
+    bed.stop_publishing()
 
 
 def await_ready(bed: Bed, nodes: Sequence[Node]) -> None:

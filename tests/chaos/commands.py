@@ -73,17 +73,18 @@ def sentinel(
 
 @click.command()
 @click.option("--count", type=click.IntRange(1), default=10_000, show_default=True)
+@click.option("--nodes", type=click.IntRange(1), default=2, show_default=True)
 @SLOTS
 @ENGINE
 @click.option("--lease", type=click.FloatRange(0.5), default=1.0, show_default=True, help="Seconds.")
 @FOLDER
-def forks(count: int, slots: int, engine: str, lease: float, folder: Path | None) -> None:
+def forks(count: int, nodes: int, slots: int, engine: str, lease: float, folder: Path | None) -> None:
     """A new child for every task while the lease is kept: no child may hang, no lease be lost."""
     results, top = {}, folder_of(folder)
     for one in engines(engine):
         place = top / one
         say(f"--- {one}; logs in {place}")
-        results[one] = forking.run(forking.wishes(one, slots, lease), count, place, say)
+        results[one] = forking.run(forking.wishes(one, nodes, slots, lease), count, place, say)
     report.show_forks({one: forking.outcome(found) for one, found in results.items()})
     _end({one: forking.failures(found, count) for one, found in results.items()})
 

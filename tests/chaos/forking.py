@@ -1,4 +1,4 @@
-"""The fork scenario: one prefork node, a new child for every task, and a thread that keeps the lease.
+"""The fork scenario: prefork nodes, a new child for every task, and a thread that keeps each lease.
 
 A fork in the moment when that thread holds a lock would leave a child that hangs for ever.
 """
@@ -17,7 +17,7 @@ from tests.chaos.drive import Say
 from tests.chaos.servers import Server
 from tests.chaos.verdict import Evidence, judge
 
-#: Without a new child for so long the pool hangs, in seconds.
+#: Without a new child for so long a pool hangs, in seconds.
 _HANGS = 30.0
 #: For one child, and for all the rest, at most, in seconds.
 _A_CHILD = 0.3
@@ -29,7 +29,10 @@ _NEWS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Tasks that ended, processes that ran them, seconds from first start to last, and between two starts."""
+    """Tasks that ended, processes that ran them, seconds from first start to last.
+
+    ``longest_gap`` is the most seconds between two starts on one node, or between its last and the end.
+    """
 
     tasks: int
     forks: int
@@ -37,11 +40,11 @@ class Outcome:
     longest_gap: float
 
 
-def wishes(engine: str, slots: int, lease: float) -> Wishes:
-    """One node that is kept forking."""
+def wishes(engine: str, nodes: int, slots: int, lease: float) -> Wishes:
+    """Nodes that are kept forking."""
     return Wishes(
         engine=engine,
-        nodes=1,
+        nodes=nodes,
         slots=slots,
         pools=("prefork",),
         options=("--max-tasks-per-child", "1"),
@@ -64,7 +67,7 @@ def run(wishes: Wishes, count: int, folder: Path, say: Say) -> Evidence:
 def outcome(evidence: Evidence) -> Outcome:
     """The figures."""
     starts = [run.start for run in evidence.runs]
-    gaps = (later - earlier for earlier, later in itertools.pairwise(starts))
+    gaps = (gap for node in {run.node for run in evidence.runs} for gap in _gaps(evidence, node))
     ended = {run.task for run in evidence.runs if run.end is not None}
     forks = len({run.pid for run in evidence.runs})
     return Outcome(len(ended), forks, starts[-1] - starts[0] if starts else 0.0, max(gaps, default=0.0))
@@ -80,6 +83,12 @@ def failures(evidence: Evidence, count: int) -> list[str]:
     if evidence.losses:
         found.append(f"the lease was lost {len(evidence.losses)} times")
     return found
+
+
+def _gaps(evidence: Evidence, node: str) -> list[float]:
+    """A node that hangs while the other goes on has no next start, so the last start of all counts too."""
+    starts = [run.start for run in evidence.runs if run.node == node] + [evidence.runs[-1].start]
+    return [later - earlier for earlier, later in itertools.pairwise(starts)]
 
 
 def _wait(bed: Bed, count: int, say: Say) -> None:
