@@ -76,7 +76,7 @@ def sentinel(
 @click.option("--nodes", type=click.IntRange(1), default=2, show_default=True)
 @SLOTS
 @ENGINE
-@click.option("--lease", type=click.FloatRange(0.5), default=1.0, show_default=True, help="Seconds.")
+@click.option("--lease", type=click.FloatRange(0.5), default=5.0, show_default=True, help="Seconds.")
 @FOLDER
 def forks(count: int, nodes: int, slots: int, engine: str, lease: float, folder: Path | None) -> None:
     """A new child for every task while the lease is kept: no child may hang, no lease be lost."""

@@ -19,6 +19,8 @@ from tests.chaos.verdict import Evidence, judge
 
 #: Without a new child for so long a pool hangs, in seconds.
 _HANGS = 30.0
+#: Of the lease, between two heartbeats: often, so that forks come in the middle of one.
+_RENEW = 0.05
 #: For one child, and for all the rest, at most, in seconds.
 _A_CHILD = 0.3
 _BESIDES = 60.0
@@ -50,7 +52,7 @@ def wishes(engine: str, nodes: int, slots: int, lease: float) -> Wishes:
         options=("--max-tasks-per-child", "1"),
         producers=0,
         lease=lease,
-        renew=lease / 5,
+        renew=lease * _RENEW,
     )
 
 

@@ -57,8 +57,7 @@ class Sentinels:
     def start(self) -> None:
         """Start everything and wait until the replica is in step and all sentinels know of it."""
         self.primary.start()
-        self.replica.start()
-        self.replica.follow(self.primary)
+        self.replica.start(follows=self.primary)
         self._processes = [self._start_sentinel(port) for port in self._ports]
         wait_until(self.in_sync, f"sentinels and replica are in step, see {self._folder}", _IN_SYNC)
 
@@ -69,8 +68,7 @@ class Sentinels:
     def repair(self) -> None:
         """Start the killed server again, as the replica of the one that was promoted."""
         self.primary, self.replica = self.replica, self.primary
-        self.replica.start()
-        self.replica.follow(self.primary)
+        self.replica.start(follows=self.primary)
 
     def has_failed_over(self) -> bool:
         """Whether the replica is the primary now."""

@@ -75,11 +75,13 @@ class Server:
             return redis.Redis(unix_socket_path=str(self._socket), socket_timeout=5)
         return redis.Redis(port=self.port, socket_timeout=5, socket_connect_timeout=5)
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
+    def start(self, follows: Server | None = None) -> None:
+        """Start it, as a replica if there is somebody to follow, and wait until it answers."""
         self.folder.mkdir(exist_ok=True)
         command = [*self._enter, binary(), "--port", str(self.port), "--save", ""]
         command += ["--dir", str(self.folder), *self._options]
+        if follows is not None:
+            command += ["--replicaof", "127.0.0.1", str(follows.port)]
         log = self.folder / f"{self.name}.log"
         self._process = processes.start(command, processes.PLAIN, log)
         wait_until(self.answers, f"redis-server answers on {self.port}, see {log}", timeout=_ANSWERS)
@@ -99,14 +101,6 @@ class Server:
     def role(self) -> str:
         """``master`` or ``slave``, as the server says."""
         return str(self._replication()["role"])
-
-    def follow(self, primary: Server) -> None:
-        """Become its replica."""
-        client = self.client()
-        try:
-            client.replicaof("127.0.0.1", str(primary.port))
-        finally:
-            client.close()
 
     def follows(self) -> bool:
         """Whether it is a replica in step with its primary."""
