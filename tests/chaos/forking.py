@@ -22,7 +22,7 @@ _HANGS = 30.0
 #: Of the lease, between two heartbeats: often, so that forks come in the middle of one.
 _RENEW = 0.05
 #: For one child, and for all the rest, at most, in seconds.
-_A_CHILD = 0.3
+_A_CHILD = 0.5
 _BESIDES = 60.0
 _LOOK = 0.5
 #: Between two lines that say how far it is, in children.
