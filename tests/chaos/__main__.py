@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,15 +14,16 @@ from pathlib import Path
 
 import click
 
-from tests.chaos import drive, failover, plan, report
+from tests.chaos import commands, drive, network, plan, report
 from tests.chaos.bed import Wishes
+from tests.chaos.network import PartitionBy
 from tests.chaos.plan import OFFERED, Kind
+from tests.chaos.servers import Durability
 from tests.chaos.verdict import Evidence, Verdict, judge
 
-_ENGINES = ("switchyard", "stock")
-_POOLS = ("prefork", "threads", "both")
 #: Longer than any run with --kills alone should take, in minutes.
 _LONGEST = 240.0
+_PARTITIONS = {"namespaces": PartitionBy.NAMESPACES, "proxy": PartitionBy.PROXY}
 
 
 def _kinds(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[Kind, ...]:
@@ -34,21 +34,37 @@ def _kinds(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[Ki
 
 
 @click.group(invoke_without_command=True)
-@click.option("--minutes", type=click.FloatRange(0.05, _LONGEST), help="How long; 2 if --kills does not say.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0.05, _LONGEST),
+    help="How long, waits for a victim not counted; 2 if --kills does not say.",
+)
 @click.option("--kills", type=click.IntRange(0), default=0, help="Stop after so many SIGKILLs.")
 @click.option("--nodes", type=click.IntRange(2), default=4, show_default=True)
-@click.option("--slots", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--pool", type=click.Choice(_POOLS), default="both", show_default=True)
+@commands.SLOTS
+@commands.POOL
 @click.option(
     "--kill-every", type=click.FloatRange(0.5), default=4.0, show_default=True, help="Mean seconds."
 )
 @click.option("--seed", type=int, default=None, help="The same seed makes the same plan.")
-@click.option("--engine", type=click.Choice((*_ENGINES, "both")), default="switchyard", show_default=True)
+@commands.ENGINE
 @click.option("--faults", callback=_kinds, default="all", show_default=True, metavar="A,B")
-@click.option("--lease", type=click.FloatRange(0.5), default=2.0, show_default=True, help="Seconds.")
 @click.option(
-    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep logs and ledgers there."
+    "--appendfsync",
+    type=click.Choice([str(Durability.ALWAYS), str(Durability.EVERYSEC)]),
+    default=str(Durability.ALWAYS),
+    show_default=True,
+    help="Of a server that is to die.",
 )
+@click.option(
+    "--partition-by",
+    type=click.Choice(["auto", *_PARTITIONS]),
+    default="auto",
+    show_default=True,
+    help="auto: namespaces where this machine allows them.",
+)
+@commands.LEASE
+@commands.FOLDER
 @click.pass_context
 def main(
     ctx: click.Context,
@@ -61,6 +77,8 @@ def main(
     seed: int | None,
     engine: str,
     faults: Sequence[Kind],
+    appendfsync: str,
+    partition_by: str,
     lease: float,
     folder: Path | None,
 ) -> None:
@@ -70,46 +88,27 @@ def main(
     if ctx.invoked_subcommand is not None:
         return
     seed = seed if seed is not None else time.time_ns() % 1_000_000
-    folder = folder or Path(tempfile.mkdtemp(prefix="chaos-"))
+    folder = commands.folder_of(folder)
     seconds = 60 * (minutes or (_LONGEST if kills else 2.0))
+    if pool == "threads":
+        faults = [kind for kind in faults if kind is not Kind.KILL_CHILD]
     what = plan.draw(seed, faults, nodes, lease, kill_every, seconds, kills)
     wishes = Wishes(
         nodes=nodes,
         slots=slots,
-        pool=pool,
+        pools=commands.pools(pool),
         seed=seed,
         lease=lease,
         renew=lease / 4,
-        proxies=Kind.PARTITION in faults,
+        partition_by=_partition_by(partition_by) if Kind.PARTITION in faults else PartitionBy.NOTHING,
+        appendfsync=appendfsync,
     )
-    engines = _ENGINES[::-1] if engine == "both" else (engine,)
     click.echo(f"seed {seed}, {len(what.faults)} faults in {what.seconds:.0f} s; logs in {folder}", err=True)
-    sys.exit(_all(wishes, what, engines, folder))
+    sys.exit(_all(wishes, what, commands.engines(engine), folder))
 
 
-@main.command()
-@click.option("--nodes", type=click.IntRange(2), default=3, show_default=True)
-@click.option("--slots", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--pool", type=click.Choice(_POOLS), default="both", show_default=True)
-@click.option("--lease", type=click.FloatRange(0.5), default=2.0, show_default=True, help="Seconds.")
-@click.option(
-    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep logs and ledgers there."
-)
-def sentinel(nodes: int, slots: int, pool: str, lease: float, folder: Path | None) -> None:
-    """Kill the primary under load: the cluster must go on, and what replication lost is counted."""
-    folder = folder or Path(tempfile.mkdtemp(prefix="chaos-"))
-    wishes = Wishes(nodes=nodes, slots=slots, pool=pool, lease=lease, renew=lease / 4)
-    click.echo(f"logs in {folder}", err=True)
-    evidence = failover.run(wishes, folder / "sentinel", lambda line: click.echo(line, err=True))
-    verdict, cost = judge(evidence), failover.outcome(evidence)
-    report.show({"switchyard": (evidence, verdict)}, wishes.seed)
-    resumed = "never" if cost.resumed is None else f"after {cost.resumed:.2f} s"
-    click.echo(f"went on {resumed}; asynchronous replication lost {len(cost.unreplicated)} tasks")
-    others = [failure for failure in verdict.failures() if "tasks lost" not in failure]
-    for failure in (*others, *(f"lost after the failover: {task}" for task in cost.lost)):
-        click.echo(f"switchyard: {failure}")
-    in_time = cost.resumed is not None and cost.resumed <= failover.WITHIN
-    sys.exit(0 if in_time and not cost.lost and not others else 1)
+def _partition_by(wish: str) -> PartitionBy:
+    return network.best() if wish == "auto" else _PARTITIONS[wish]
 
 
 def _all(wishes: Wishes, what: plan.Plan, engines: Sequence[str], folder: Path) -> int:
@@ -117,7 +116,7 @@ def _all(wishes: Wishes, what: plan.Plan, engines: Sequence[str], folder: Path) 
     for engine in engines:
         click.echo(f"--- {engine}", err=True)
         one = replace(wishes, engine=engine)
-        evidence = drive.run(one, what, folder / engine, lambda line: click.echo(line, err=True))
+        evidence = drive.run(one, what, folder / engine, commands.say)
         results[engine] = evidence, judge(evidence)
     report.show(results, what.seed)
     return _say_failures(results)
@@ -130,6 +129,9 @@ def _say_failures(results: dict[str, tuple[Evidence, Verdict]]) -> int:
     bad = "switchyard" in results and results["switchyard"][1].failures()
     return 1 if bad else 0
 
+
+for command in (commands.sentinel, commands.forks, commands.solo):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

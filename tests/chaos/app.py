@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from tests.chaos.ledger import Writer
 QUEUE = "celery"
 
 
-def make_app(broker: str, engine: str, transport_options: dict[str, Any]) -> Celery:
-    """An application without results: the ledger is the only witness."""
+def configured(broker: str, engine: str, transport_options: Mapping[str, Any]) -> Celery:
+    """An application without results, which may publish: the ledger is the only witness."""
     app = Celery("chaos", broker=broker, set_as_current=False)
     app.conf.update(broker_connection_retry_on_startup=True, broker_transport_options=transport_options)
     app.conf.update(broker_connection_max_retries=None)
@@ -28,11 +29,13 @@ def make_app(broker: str, engine: str, transport_options: dict[str, Any]) -> Cel
         app.conf.update(task_acks_late=True, task_reject_on_worker_lost=True, worker_prefetch_multiplier=1)
     else:
         scheduler.install(app)
-    _define(app)
     return app
 
 
 def _define(app: Celery) -> None:
+    """What workers run. Importing ``block`` gives them the command to let their event loop hang."""
+    from tests.support.app import block  # noqa: F401
+
     folder = Path(os.environ["CHAOS_FOLDER"])
     node = os.environ.get("CHAOS_NODE", "")
     writer = Writer(folder / "runs", node)
@@ -43,6 +46,16 @@ def _define(app: Celery) -> None:
         task, attempt = self.request.id, writer.attempt()
         writer.write(task, node, attempt, "start")
         time.sleep(seconds)
+        writer.write(task, node, attempt, "end")
+
+    @app.task(shared=False, name="compute", bind=True, ignore_result=True)
+    def compute(self: Any, seconds: float) -> None:
+        """Keep a processor busy for so long."""
+        task, attempt = self.request.id, writer.attempt()
+        writer.write(task, node, attempt, "start")
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            sum(range(1000))
         writer.write(task, node, attempt, "end")
 
     @worker_ready.connect(weak=False)
@@ -56,8 +69,9 @@ def _define(app: Celery) -> None:
 
 
 if "CHAOS_BROKER" in os.environ:
-    app = make_app(
+    app = configured(
         os.environ["CHAOS_BROKER"],
         os.environ["CHAOS_ENGINE"],
         json.loads(os.environ.get("CHAOS_TRANSPORT_OPTIONS", "{}")),
     )
+    _define(app)

@@ -11,10 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import redis
+from celery import Celery
 
 from tests.chaos import processes
+from tests.chaos.app import configured
+from tests.chaos.ledger import Writer
+from tests.chaos.network import Network, PartitionBy
 from tests.chaos.nodes import Node
 from tests.chaos.plan import Kind
 from tests.chaos.sentinel import Sentinels
@@ -31,18 +36,20 @@ _ENDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the command line asked for. Times in seconds."""
+    """What the command line asked for. Times in seconds; the nodes take turns with the pools."""
 
     engine: str = "switchyard"
     nodes: int = 4
     slots: int = 2
-    pool: str = "both"
+    pools: tuple[str, ...] = ("prefork", "threads")
+    options: tuple[str, ...] = ()
     producers: int = 2
     backlog: int = 60
     seed: int = 1
     lease: float = 2.0
     renew: float = 0.5
-    proxies: bool = False
+    partition_by: PartitionBy = PartitionBy.NOTHING
+    appendfsync: str = "always"
 
 
 @dataclass
@@ -53,12 +60,14 @@ class Bed:
     folder: Path
     server: Server | Sentinels
     client: redis.Redis
+    network: Network | None = None
     nodes: list[Node] = field(default_factory=list)
     producers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     hits: list[Hit] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     skipped: list[Kind] = field(default_factory=list)
     orphans: int = 0
+    _publishing: tuple[Writer, Celery] | None = None
 
     @property
     def ours(self) -> bool:
@@ -67,14 +76,12 @@ class Bed:
 
     def add_node(self) -> Node:
         """One more node, not started."""
-        pools = {"both": ("prefork", "threads")}.get(self.wishes.pool, (self.wishes.pool,))
         name = f"n{len(self.nodes)}"
-        node = Node(name, pools[len(self.nodes) % len(pools)], self.wishes.slots, {}, self.folder)
-        if self.wishes.proxies:
-            node.env = self._environment(self.server.url, name)
-            node.connect_through_proxy(self.server.port)
-        broker = f"redis://127.0.0.1:{node.port}/0" if node.port else self.server.url
-        node.env = self._environment(broker, name)
+        pool = self.wishes.pools[len(self.nodes) % len(self.wishes.pools)]
+        slots = 1 if pool == "solo" else self.wishes.slots
+        link = self.network.link(name, self.server.port) if self.network else None
+        env = self._environment(link.url if link else self.server.url, name)
+        node = Node(name, pool, slots, env, self.folder, self.wishes.options, link)
         self.nodes.append(node)
         return node
 
@@ -83,7 +90,26 @@ class Bed:
         arguments = [f"p{number}", str(self.wishes.seed), str(self.wishes.backlog)]
         env = self._environment(self.server.url, "")
         log = self.folder / f"p{number}.log"
-        return processes.python("tests.chaos.producer", arguments, env, log)
+        enter = self.network.enter if self.network else ()
+        return processes.python("tests.chaos.producer", arguments, env, log, enter)
+
+    def app(self) -> Celery:
+        """An application that publishes to this bed and runs nothing."""
+        return configured(self.server.url, self.wishes.engine, self.server.transport_options)
+
+    def publish(self, task: str, name: str, *args: float, **options: Any) -> None:
+        """Publish one task, and note it in the ledger."""
+        if self._publishing is None:
+            self._publishing = Writer(self.folder / "publishes", "bed"), self.app()
+        writer, app = self._publishing
+        writer.write(task, "asked")
+        app.send_task(name, args, task_id=task, **options)
+        writer.write(task, "acked")
+
+    def stop_publishing(self) -> None:
+        """Close what :meth:`publish` opened."""
+        if self._publishing is not None:
+            self._publishing[1].close()
 
     def stop_producers(self) -> None:
         """Let them finish what they publish."""
@@ -119,11 +145,13 @@ class Bed:
 
 
 @contextmanager
-def made(wishes: Wishes, folder: Path, server: Server | Sentinels) -> Iterator[Bed]:
+def made(
+    wishes: Wishes, folder: Path, server: Server | Sentinels, network: Network | None = None
+) -> Iterator[Bed]:
     """Start the server, the nodes and the producers; kill all that is left at the end."""
     for name in ("runs", "publishes"):
         (folder / name).mkdir(parents=True)
-    bed = Bed(wishes, folder, server, server.client())
+    bed = Bed(wishes, folder, server, server.client(), network)
     try:
         server.start()
         _fill(bed)
@@ -145,7 +173,8 @@ def _clear(bed: Bed) -> None:
     for producer in bed.producers:
         processes.kill_group(producer)
     bed.client.close()
-    bed.server.kill()
+    bed.server.close()
+    bed.stop_publishing()
 
 
 def await_ready(bed: Bed, nodes: Sequence[Node]) -> None:

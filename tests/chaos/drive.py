@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import redis
 
-from tests.chaos import faults, ledger, observe
+from tests.chaos import faults, ledger, network, observe
 from tests.chaos.bed import STARTS, Bed, Wishes, await_ready, made, monotonic_offset
-from tests.chaos.faults import Later, NobodyToHit
+from tests.chaos.endings import Endings
+from tests.chaos.faults import NobodyToHit
 from tests.chaos.plan import Fault, Kind, Plan
-from tests.chaos.servers import Server, durable
+from tests.chaos.servers import Durability, Server
 from tests.chaos.verdict import Evidence
 
-#: Before a fault that found nobody to hit is tried again, in seconds, and how often.
+#: Before a fault that found nobody to hit is tried again, and for how long in all, in seconds.
 _AGAIN = 0.25
-_TRIES = 480
+_PATIENCE = 120.0
 #: Load before the first fault and after the last, in seconds.
 _CALM = 2.0
 #: Without a single task finished for so long after the last publish, the run is over, in seconds.
@@ -31,16 +30,19 @@ _DRAINED = 180.0
 _LOOK = 0.25
 
 Say = Callable[[str], None]
-_Due = tuple[float, int, Callable[[], Later | None]]
 
 
 def run(wishes: Wishes, plan: Plan, folder: Path, say: Say) -> Evidence:
     """Everything from the first process to the last. Raises AssertionError if the bed can't be made."""
-    kinds = {fault.kind for fault in plan.faults}
-    options = durable() if Kind.RESTART_REDIS in kinds else []
-    server = Server(folder / "redis", options)
-    with made(wishes, folder, server) as bed:
-        return through(bed, plan, say)
+    dies = {fault.kind for fault in plan.faults} & {Kind.RESTART_REDIS, Kind.CRASH_REDIS}
+    with network.made(wishes.partition_by, folder) as joined:
+        server = Server(
+            folder / "redis",
+            durability=Durability(wishes.appendfsync) if dies else Durability.NONE,
+            enter=joined.enter if joined else (),
+        )
+        with made(wishes, folder, server, joined) as bed:
+            return through(bed, plan, say)
 
 
 def through(bed: Bed, plan: Plan, say: Say) -> Evidence:
@@ -49,45 +51,42 @@ def through(bed: Bed, plan: Plan, say: Say) -> Evidence:
     if bed.ours:
         watch.start()
     try:
-        _inflict(bed, plan, say)
+        inflict(bed, plan, say)
         not_back = _come_to_rest(bed, say)
     finally:
         watch.stop()
-    return _gather(bed, watch, not_back)
+    return gather(bed, watch, plan.kills, not_back)
 
 
-def _inflict(bed: Bed, plan: Plan, say: Say) -> None:
-    numbers = itertools.count()
+def inflict(bed: Bed, plan: Plan, say: Say) -> None:
+    """One fault after the other. One that has to wait for a victim puts off all that follow it."""
+    endings = Endings()
     begin = time.monotonic() + _CALM
-    due: list[_Due] = [(begin + fault.at, next(numbers), _patient(bed, fault, say)) for fault in plan.faults]
-    due.append((begin + plan.seconds + _CALM, next(numbers), lambda: None))
-    heapq.heapify(due)
-    pause = threading.Event()
-    while due:
-        at, _, act = heapq.heappop(due)
-        pause.wait(max(0.0, at - time.monotonic()))
-        later = act()
-        if later is not None:
-            heapq.heappush(due, (time.monotonic() + later.after, next(numbers), later.act))
+    for number, fault in enumerate(plan.faults):
+        endings.wait_until(begin + fault.at)
+        struck = _strike(bed, fault, endings)
+        if struck is None:
+            bed.skipped += [never.kind for never in plan.faults[number:]]
+            say(f"{fault.at:7.1f} s  {fault.kind}: nobody to hit within {_PATIENCE:g} s; this ends the plan")
+            break
+        begin = max(begin, struck - fault.at)
+        say(f"{fault.at:7.1f} s  {fault.kind}  {bed.hits[-1].node}  at {struck:.1f}")
+    else:
+        endings.wait_until(begin + plan.seconds + _CALM)
+    endings.finish()
 
 
-def _patient(bed: Bed, fault: Fault, say: Say) -> Callable[[], Later | None]:
-    """The fault, tried again a few times while there is nobody to hit."""
-    tries = itertools.count(1)
-
-    def act() -> Later | None:
+def _strike(bed: Bed, fault: Fault, endings: Endings) -> float | None:
+    """Inflict the fault as soon as there is somebody to hit: when that was, None if there never was."""
+    deadline = time.monotonic() + _PATIENCE
+    while (now := time.monotonic()) < deadline:
         try:
-            later = faults.inflict(bed, fault)
+            endings.add(faults.inflict(bed, fault))
         except NobodyToHit:
-            if next(tries) < _TRIES:
-                return Later(_AGAIN, act)
-            bed.skipped.append(fault.kind)
-            return None
-        hit = bed.hits[-1]
-        say(f"{fault.at:7.1f} s  {fault.kind}  {hit.node}  at {hit.start:.1f}")
-        return later
-
-    return act
+            endings.wait_until(now + _AGAIN)
+        else:
+            return now
+    return None
 
 
 def _come_to_rest(bed: Bed, say: Say) -> list[str]:
@@ -98,13 +97,13 @@ def _come_to_rest(bed: Bed, say: Say) -> list[str]:
     except AssertionError:
         return [node.name for node in bed.nodes if not node.is_ready()]
     say("the faults are over; draining")
-    _drain(bed)
+    drain(bed)
     if not bed.ours:
         return []
     return _await_all_up(bed)
 
 
-def _drain(bed: Bed) -> None:
+def drain(bed: Bed) -> None:
     """Until every acknowledged task has ended, or nothing ends any more."""
     pause = threading.Event()
     acked = {publish.task for publish in ledger.publishes(bed.folder / "publishes") if publish.acked}
@@ -138,7 +137,10 @@ def _await_all_up(bed: Bed) -> list[str]:
     return away
 
 
-def _gather(bed: Bed, watch: observe.Watch, not_back: list[str]) -> Evidence:
+def gather(
+    bed: Bed, watch: observe.Watch | None = None, planned: int = 0, not_back: Sequence[str] = ()
+) -> Evidence:
+    """Stop the nodes and take down what they left behind."""
     names = [node.name for node in bed.nodes]
     left = observe.left(bed.client, names)
     losses = observe.losses(bed.client, monotonic_offset()) if bed.ours else []
@@ -150,11 +152,14 @@ def _gather(bed: Bed, watch: observe.Watch, not_back: list[str]) -> Evidence:
         hits=tuple(bed.hits),
         left=left,
         leftovers=tuple(observe.leftovers(bed.client)) if bed.ours else (),
-        over_bound=tuple(watch.over_bound),
-        over_claimed=tuple(watch.over_claimed),
+        over_bound=tuple(watch.over_bound) if watch else (),
+        over_claimed=tuple(watch.over_claimed) if watch else (),
+        planned=planned,
         skipped=tuple(bed.skipped),
         losses=tuple(losses),
         orphans=bed.orphans,
         lease=bed.wishes.lease,
+        partition_by=bed.wishes.partition_by,
+        appendfsync=bed.server.durability,
         not_back=(*not_back, *bed.complaints),
     )

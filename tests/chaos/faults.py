@@ -12,14 +12,13 @@ from tests.chaos.bed import Bed
 from tests.chaos.nodes import Node
 from tests.chaos.plan import Fault, Kind
 from tests.chaos.sentinel import Sentinels
+from tests.chaos.servers import Server
 from tests.chaos.verdict import EVERYBODY, Hit
 
 #: For a node to end on SIGTERM before it counts as hanging, in seconds.
 _TERM = 30.0
 #: For the sentinels to promote the replica, in seconds.
 _FAILOVER = 30.0
-#: Nodes that join during one run at most: each takes processor time from all others.
-_JOINERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def _kill_parent(bed: Bed, fault: Fault) -> Later:
 
 def _kill_child(bed: Bed, fault: Fault) -> None:
     node = _victim(bed, fault, "prefork")
-    pids = sorted(processes.children(node.running))
+    pids = processes.alive(sorted(processes.children(node.running)))
     if not pids:
         raise NobodyToHit
     pid = pids[fault.order[0] % len(pids)]
@@ -119,14 +118,14 @@ def _pause(bed: Bed, fault: Fault) -> Later:
 
 def _partition(bed: Bed, fault: Fault) -> Later:
     node = _victim(bed, fault)
-    proxy = node.proxy
-    assert proxy is not None, "a partition needs proxies"
+    link = node.link
+    assert link is not None, "a partition needs a link that can fall silent"
     node.fault = fault.kind
-    processes.signal_group(proxy, signal.SIGSTOP)
+    link.silence()
     number = _note(bed, fault.kind, node)
 
     def heal() -> None:
-        processes.signal_group(proxy, signal.SIGCONT)
+        link.heal()
         _until_now(bed, number)
         node.be_calm()
 
@@ -157,15 +156,33 @@ def _cut(bed: Bed, fault: Fault) -> None:
 
 
 def _restart_redis(bed: Bed, fault: Fault) -> None:
+    server = _only_server(bed)
     number = _note(bed, fault.kind, None)
-    bed.server.kill()
-    bed.server.start()
+    server.kill()
+    server.start()
     _until_now(bed, number)
+
+
+def _crash_redis(bed: Bed, fault: Fault) -> None:
+    """The server's machine dies and comes back with what was on its disk."""
+    server = _only_server(bed)
+    number = _note(bed, fault.kind, None)
+    server.kill()
+    forgot = server.forget(bed.hits[number].start)
+    server.start()
+    bed.hits[number] = replace(bed.hits[number], end=time.monotonic(), forgot=forgot)
+
+
+def _only_server(bed: Bed) -> Server:
+    assert isinstance(bed.server, Server), "behind Sentinel a server that dies is a failover"
+    return bed.server
 
 
 def _failover(bed: Bed, fault: Fault) -> Later:
     sentinels = bed.server
     assert isinstance(sentinels, Sentinels), "a failover needs Sentinel"
+    if not sentinels.in_sync():
+        raise NobodyToHit
     number = _note(bed, fault.kind, None)
     sentinels.fail()
     deadline = time.monotonic() + _FAILOVER
@@ -173,6 +190,7 @@ def _failover(bed: Bed, fault: Fault) -> Later:
     def over() -> Later | None:
         _until_now(bed, number)
         if sentinels.has_failed_over():
+            sentinels.repair()
             return None
         if time.monotonic() > deadline:
             bed.complaints.append(f"no failover within {_FAILOVER:g} s")
@@ -194,9 +212,7 @@ def _producer_kill(bed: Bed, fault: Fault) -> Later:
 
 
 def _join(bed: Bed, fault: Fault) -> None:
-    """A node that nobody knew starts in the middle of it all, but no more than _JOINERS."""
-    if len(bed.nodes) >= bed.wishes.nodes + _JOINERS:
-        return
+    """A node that nobody knew starts in the middle of it all."""
     node = bed.add_node()
     node.start()
     _note(bed, fault.kind, node)
@@ -211,6 +227,7 @@ _ACTS: dict[Kind, Callable[[Bed, Fault], Later | None]] = {
     Kind.TERM: _term,
     Kind.CUT: _cut,
     Kind.RESTART_REDIS: _restart_redis,
+    Kind.CRASH_REDIS: _crash_redis,
     Kind.FAILOVER: _failover,
     Kind.PRODUCER_KILL: _producer_kill,
     Kind.JOIN: _join,

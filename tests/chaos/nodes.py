@@ -1,24 +1,25 @@
-"""One node of the cluster under test: a Celery worker, and the proxy that is its network."""
+"""One node of the cluster under test: a Celery worker, and its link to the server."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos import processes
 from tests.chaos.app import QUEUE
-from tests.support.servers import free_port
+from tests.chaos.network import Link
 
 
 @dataclass
 class Node:
     """A name that worker processes come and go under.
 
-    ``fault`` is what is being done to it now, None if nothing. ``port`` is that of its proxy, 0 without one.
+    ``fault`` is what is being done to it now, None if nothing; ``options`` go to ``celery worker``. ``link``
+    is None where nothing can be between it and the server.
     """
 
     name: str
@@ -26,9 +27,9 @@ class Node:
     slots: int
     env: Mapping[str, str]
     folder: Path
+    options: Sequence[str] = ()
+    link: Link | None = None
     process: subprocess.Popen[bytes] | None = None
-    proxy: subprocess.Popen[bytes] | None = None
-    port: int = 0
     fault: str | None = None
     calm_since: float = 0.0
 
@@ -43,30 +44,15 @@ class Node:
         """What all its processes wrote."""
         return self.folder / f"{self.name}.log"
 
-    def connect_through_proxy(self, target: int) -> None:
-        """Give it a network of its own to the server on port ``target``."""
-        self.port = free_port()
-        arguments = [str(self.port), str(target)]
-        self.proxy = processes.python(
-            "tests.chaos.proxy", arguments, self.env, self.folder / f"{self.name}.proxy.log"
-        )
-
     def start(self) -> None:
         """Start a process under this name. What an earlier one left running is killed first."""
         if self.process is not None:
             processes.kill_group(self.process)
         options = ["-A", "tests.chaos.app", "worker", "-n", f"{self.name}@%h", "-c", str(self.slots)]
-        options += [
-            "-P",
-            self.pool,
-            "-Q",
-            QUEUE,
-            "--loglevel",
-            "INFO",
-            "--without-mingle",
-            "--without-gossip",
-        ]
-        self.process = processes.python("celery", options, self.env, self.log)
+        options += ["-P", self.pool, "-Q", QUEUE, "--loglevel", "INFO"]
+        options += ["--without-mingle", "--without-gossip", *self.options]
+        enter = self.link.enter if self.link else ()
+        self.process = processes.python("celery", options, self.env, self.log, enter)
         self.be_calm()
 
     def be_calm(self) -> None:
@@ -90,7 +76,8 @@ class Node:
 
     def stop(self) -> None:
         """Kill whatever of it is left."""
-        for process in (self.process, self.proxy):
-            if process is not None:
-                processes.signal_group(process, signal.SIGCONT)
-                processes.kill_group(process)
+        if self.process is not None:
+            processes.signal_group(self.process, signal.SIGCONT)
+            processes.kill_group(self.process)
+        if self.link is not None:
+            self.link.close()

@@ -1,4 +1,7 @@
-"""The faults of a run: what, when, to whom, decided by a seed before anything starts."""
+"""The faults of a run: what, when, to whom, decided by a seed before anything starts.
+
+A fault without a victim is put off, and all that follow it by as much: order and distances stay.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +21,28 @@ class Kind(StrEnum):
     PARTITION = "partition"
     TERM = "term"
     CUT = "cut"
+    #: The server's process alone dies: what it wrote is in the page cache and survives.
     RESTART_REDIS = "restart-redis"
+    #: Its machine dies: what was not on the disk is gone.
+    CRASH_REDIS = "crash-redis"
     FAILOVER = "failover"
     PRODUCER_KILL = "producer-kill"
     JOIN = "join"
+    HANG = "hang"
     #: Nobody's doing: a lease ran out on a machine that is too slow.
     LATE = "late"
 
 
 #: SIGKILL of something that runs tasks.
 KILLS = frozenset({Kind.KILL_NODE, Kind.KILL_PARENT, Kind.KILL_CHILD})
-#: What the command line offers; a failover needs Sentinel and is a command of its own.
-OFFERED = tuple(kind for kind in Kind if kind not in (Kind.FAILOVER, Kind.LATE))
+#: What the command line offers; a failover and a hanging event loop are commands of their own.
+OFFERED = tuple(kind for kind in Kind if kind not in (Kind.FAILOVER, Kind.HANG, Kind.LATE))
 #: How often each kind is drawn; those not named, once. SIGKILL of a whole node is what the promise is about.
 _WEIGHTS = {Kind.KILL_NODE: 4, Kind.KILL_PARENT: 2, Kind.KILL_CHILD: 2, Kind.PAUSE: 2, Kind.PARTITION: 2}
 #: Faults of one run at most.
 _MOST = 5_000
+#: Nodes that join during one run at most: each takes processor time from all others.
+_JOINERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,11 @@ class Plan:
     seconds: float
     faults: tuple[Fault, ...]
 
+    @property
+    def kills(self) -> int:
+        """How many SIGKILLs of what runs tasks are planned: all of them must hit."""
+        return sum(fault.kind in KILLS for fault in self.faults)
+
 
 def draw(
     seed: int, kinds: Sequence[Kind], nodes: int, lease: float, every: float, seconds: float, kills: int
@@ -68,6 +82,8 @@ def draw(
         if at > seconds or (kills and killed >= kills):
             break
         kind = rng.choices(kinds, [_WEIGHTS.get(kind, 1) for kind in kinds])[0]
+        if kind is Kind.JOIN and sum(fault.kind is kind for fault in faults) == _JOINERS:
+            continue
         killed += kind in KILLS
         order = tuple(rng.sample(range(nodes), nodes))
         faults.append(Fault(round(at, 3), kind, order, _lasts(rng, kind, lease), _back_after(rng, lease)))

@@ -14,7 +14,7 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 #: The environment of programs that need nothing from ours.
-PLAIN = {"PATH": "/usr/bin:/bin:/usr/local/bin"}
+PLAIN = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"}
 #: For a process that was killed to be gone, in seconds.
 _GONE = 20.0
 
@@ -30,10 +30,10 @@ def start(
 
 
 def python(
-    module: str, arguments: Sequence[str], env: Mapping[str, str], log: Path
+    module: str, arguments: Sequence[str], env: Mapping[str, str], log: Path, enter: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
-    """Start a Python module."""
-    return start([sys.executable, "-m", module, *arguments], env, log)
+    """Start a Python module, in the network that ``enter`` is the way into."""
+    return start([*enter, sys.executable, "-m", module, *arguments], env, log)
 
 
 def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

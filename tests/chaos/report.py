@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos import failover, forking, hanging
 from tests.chaos.plan import Kind
 from tests.chaos.verdict import Evidence, Kill, Verdict
 
@@ -36,10 +37,13 @@ def _rows(evidence: Evidence, verdict: Verdict, ours: bool) -> dict[str, str]:
     return {
         "faults": _by_kind([hit.kind for hit in evidence.hits]),
         "faults that found nobody to hit": str(len(evidence.skipped)),
-        "SIGKILLs of what runs tasks": str(len(verdict.kills)),
+        "SIGKILLs of what runs tasks: planned, hit": f"{verdict.planned}, {len(verdict.kills)}",
+        "partitions made with": evidence.partition_by,
+        "appendfsync of a server that dies": evidence.appendfsync,
         "published (acknowledged)": str(verdict.published),
         "executed": str(verdict.executed),
         "lost": str(len(verdict.lost)),
+        "forgotten: acknowledged within 1 s of a crash": str(len(verdict.forgotten)),
         "stuck in Redis at the end": str(len(verdict.stuck)),
         "given up (dead)": str(len(verdict.dead)) if ours else "-",
         "duplicates: started more than once": str(verdict.duplicates),
@@ -59,6 +63,50 @@ def _rows(evidence: Evidence, verdict: Verdict, ours: bool) -> dict[str, str]:
         "samples with more claims than slots": str(len(evidence.over_claimed)) if ours else "-",
         "nodes not back or not ending": str(len(verdict.not_back)),
     }
+
+
+def show_failovers(results: Mapping[str, Sequence[failover.Outcome]]) -> None:
+    """Print what each failover cost."""
+    found = _titled("failovers", "engine", "failover", "replica promoted", "cluster went on", "unreplicated")
+    for engine, outcomes in results.items():
+        for number, cost in enumerate(outcomes, 1):
+            resumed = "never" if cost.resumed is None else f"{cost.resumed:.2f} s"
+            lost = str(len(cost.unreplicated))
+            found.add_row(engine, str(number), f"{cost.promoted:.2f} s", resumed, lost)
+    Console(width=_WIDTH).print(found)
+
+
+def show_forks(results: Mapping[str, forking.Outcome]) -> None:
+    """Print how the children came and went."""
+    found = _titled("forks", "engine", "tasks ended", "children", "seconds", "children/s", "longest gap")
+    for engine, cost in results.items():
+        rate = f"{cost.forks / cost.seconds:.1f}" if cost.seconds else "-"
+        counts = str(cost.tasks), str(cost.forks)
+        found.add_row(engine, *counts, f"{cost.seconds:.1f}", rate, f"{cost.longest_gap:.2f} s")
+    Console(width=_WIDTH).print(found)
+
+
+def show_hanging(cost: hanging.Outcome) -> None:
+    """Print both kinds of silence."""
+    found = _titled(f"silences, lease {cost.lease:g} s", "", "switchyard")
+    busy, hung = cost.busy, cost.hung
+    found.add_row("solo busy for", f"{busy.seconds:.1f} s")
+    found.add_row("  oldest lease seen meanwhile", f"{busy.oldest_lease:.2f} s")
+    found.add_row("  starts of its task", str(cost.starts))
+    found.add_row("  tasks that ended elsewhere meanwhile", str(busy.meanwhile))
+    found.add_row("event loop hung for", f"{hung.seconds:.1f} s")
+    found.add_row("  lost after", f"{hung.lost_after:.2f} s")
+    found.add_row("  tasks that it held then, of these run elsewhere", f"{len(hung.had)}, {len(cost.moved)}")
+    found.add_row("  started elsewhere after its loss: p50, p99, max", _quantiles(cost.moved))
+    found.add_row("  back after it woke", f"{hung.back_after:.2f} s")
+    Console(width=_WIDTH).print(found)
+
+
+def _titled(title: str, *columns: str) -> Table:
+    found = Table(title=title)
+    for number, column in enumerate(columns):
+        found.add_column(column, justify="right" if number else "left")
+    return found
 
 
 def _by_kind(kinds: Sequence[Kind]) -> str:

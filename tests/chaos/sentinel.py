@@ -1,4 +1,4 @@
-"""A primary, a replica and three sentinels on loopback: the broker of the failover scenario."""
+"""Two servers, primary and replica by turns, and three sentinels on loopback: the broker of the failovers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import redis
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from tests.chaos import processes
-from tests.chaos.servers import Server
+from tests.chaos.servers import Durability, Server
 from tests.support.servers import binary, free_port
 from tests.support.waiting import wait_until
 
@@ -30,12 +30,11 @@ _IN_SYNC = 30.0
 class Sentinels:
     """Behaves as a :class:`Server` whose primary can fail over."""
 
-    port = 0  # no proxies here: clients learn the address of the primary itself
+    port = 0  # no links here: clients learn the address of the primary itself
+    durability = Durability.NONE
 
     def __init__(self, folder: Path) -> None:
-        self.primary = Server(folder, [], "primary")
-        follows = ["--replicaof", "127.0.0.1", str(self.primary.port)]
-        self.replica = Server(folder, follows, "replica")
+        self.primary, self.replica = Server(folder, name="a"), Server(folder, name="b")
         self._folder = folder
         self._ports = [free_port() for _ in range(_SENTINELS)]
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -58,13 +57,18 @@ class Sentinels:
     def start(self) -> None:
         """Start everything and wait until the replica is in step and all sentinels know of it."""
         self.primary.start()
-        self.replica.start()
+        self.replica.start(follows=self.primary)
         self._processes = [self._start_sentinel(port) for port in self._ports]
-        wait_until(self._in_sync, f"sentinels and replica are in step, see {self._folder}", _IN_SYNC)
+        wait_until(self.in_sync, f"sentinels and replica are in step, see {self._folder}", _IN_SYNC)
 
     def fail(self) -> None:
         """SIGKILL the primary."""
         self.primary.kill()
+
+    def repair(self) -> None:
+        """Start the killed server again, as the replica of the one that was promoted."""
+        self.primary, self.replica = self.replica, self.primary
+        self.replica.start(follows=self.primary)
 
     def has_failed_over(self) -> bool:
         """Whether the replica is the primary now."""
@@ -74,12 +78,12 @@ class Sentinels:
             )
         return False
 
-    def kill(self) -> None:
+    def close(self) -> None:
         """SIGKILL everything."""
         for process in self._processes:
             processes.kill_group(process)
-        self.primary.kill()
-        self.replica.kill()
+        self.primary.close()
+        self.replica.close()
 
     def _sentinel(self) -> Sentinel:
         return Sentinel([("127.0.0.1", port) for port in self._ports], socket_timeout=1)
@@ -96,16 +100,19 @@ class Sentinels:
         log = file.with_suffix(".log")
         return processes.start([binary(), str(file), "--sentinel"], processes.PLAIN, log)
 
-    def _in_sync(self) -> bool:
+    def in_sync(self) -> bool:
+        """Whether the replica is in step and all sentinels know of it: another failover may come."""
         with suppress(redis.RedisError, MasterNotFoundError):
-            return all(self._knows_all(port) for port in self._ports) and self.replica.follows()
+            return all(map(self._knows_all, self._ports)) and self.replica.follows()
         return False
 
-    @staticmethod
-    def _knows_all(port: int) -> bool:
+    def _knows_all(self, port: int) -> bool:
         client = redis.Redis(port=port, socket_timeout=1)
         try:
             state = client.sentinel_master(MASTER)
+            replicas = client.sentinel_slaves(MASTER)
         finally:
             client.close()
-        return bool(state["num-slaves"] == 1 and state["num-other-sentinels"] == _SENTINELS - 1)
+        up = [replica["port"] for replica in replicas if not replica["is_sdown"]]
+        known = state["port"] == self.primary.port and up == [self.replica.port]
+        return bool(known and state["num-other-sentinels"] == _SENTINELS - 1)

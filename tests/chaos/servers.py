@@ -4,27 +4,59 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import redis
 
 from tests.chaos import processes
+from tests.chaos.aof import Growth
 from tests.support.servers import binary, free_port
 from tests.support.waiting import wait_until
 
+#: Name of the Unix socket in the server's folder; a path of one may have 107 characters.
+_SOCKET = "s"
+_LOOPBACK = ("--bind", "127.0.0.1")
+#: In a network of our own only, where nobody else is.
+_EVERYWHERE = ("--bind", "0.0.0.0", "--protected-mode", "no")
 #: For a server to answer after its start, in seconds: it may have a long append-only file to read.
 _ANSWERS = 30.0
 
 
-class Server:
-    """A ``redis-server`` process of our own on loopback."""
+class Durability(StrEnum):
+    """Its ``appendfsync``, or no append-only file at all."""
 
-    def __init__(self, folder: Path, options: Sequence[str], name: str = "redis", port: int = 0) -> None:
-        self.port = port or free_port()
+    ALWAYS = "always"
+    EVERYSEC = "everysec"
+    NONE = "-"
+
+    @property
+    def forgets(self) -> float:
+        """Seconds before a crash of the machine that the disk need not have."""
+        return 1.0 if self is Durability.EVERYSEC else 0.0
+
+
+class Server:
+    """A ``redis-server`` process of our own, on loopback or in the network that ``enter`` is the way into."""
+
+    def __init__(
+        self,
+        folder: Path,
+        options: Sequence[str] = (),
+        name: str = "redis",
+        durability: Durability = Durability.NONE,
+        enter: Sequence[str] = (),
+    ) -> None:
+        self.port = free_port()
         self.folder = folder
         self.name = name
-        self._options = options
+        self.durability = durability
+        self._enter = enter
+        self._socket = folder.resolve() / _SOCKET
+        self._options = [*options, *_appending(durability)]
+        self._options += ["--unixsocket", str(self._socket), *_EVERYWHERE] if enter else _LOOPBACK
+        self._growth: Growth | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -38,17 +70,23 @@ class Server:
         return {}
 
     def client(self) -> redis.Redis:
-        """A client of its first database that gives up soon."""
+        """A client of its first database that gives up soon; a Unix socket leads into any network."""
+        if self._enter:
+            return redis.Redis(unix_socket_path=str(self._socket), socket_timeout=5)
         return redis.Redis(port=self.port, socket_timeout=5, socket_connect_timeout=5)
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
+    def start(self, follows: Server | None = None) -> None:
+        """Start it, as a replica if there is somebody to follow, and wait until it answers."""
         self.folder.mkdir(exist_ok=True)
-        command = [binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        command = [*self._enter, binary(), "--port", str(self.port), "--save", ""]
         command += ["--dir", str(self.folder), *self._options]
+        if follows is not None:
+            command += ["--replicaof", "127.0.0.1", str(follows.port)]
         log = self.folder / f"{self.name}.log"
         self._process = processes.start(command, processes.PLAIN, log)
         wait_until(self.answers, f"redis-server answers on {self.port}, see {log}", timeout=_ANSWERS)
+        if self.durability.forgets and self._growth is None:
+            self._growth = Growth(self.folder)
 
     def answers(self) -> bool:
         """Whether it takes commands."""
@@ -82,7 +120,24 @@ class Server:
             processes.kill_group(self._process)
             self._process = None
 
+    def forget(self, crash: float) -> float:
+        """Take from the file of the killed server what a crash of the machine then may have taken.
 
-def durable() -> list[str]:
-    """Options under which an answered command survives a SIGKILL of the server."""
-    return ["--appendonly", "yes", "--appendfsync", "always"]
+        Returns of how many seconds before the crash.
+        """
+        if self._growth is not None:
+            self._growth.forget(self.durability.forgets, crash)
+        return self.durability.forgets
+
+    def close(self) -> None:
+        """SIGKILL it and forget nothing any more."""
+        self.kill()
+        if self._growth is not None:
+            self._growth.stop()
+
+
+def _appending(durability: Durability) -> list[str]:
+    """With these an answered command survives a SIGKILL; no rewrite comes between two looks at the file."""
+    if durability is Durability.NONE:
+        return []
+    return ["--appendonly", "yes", "--appendfsync", durability, "--auto-aof-rewrite-percentage", "0"]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tests.chaos import ledger, observe, plan
-from tests.chaos.failover import outcome
+from tests.chaos import drive, faults, ledger, observe, plan
+from tests.chaos.aof import Growth
+from tests.chaos.endings import Endings
+from tests.chaos.failover import lost_for_good, outcomes
+from tests.chaos.faults import Later
 from tests.chaos.ledger import Publish, Run, Writer
-from tests.chaos.plan import KILLS, OFFERED, Kind
+from tests.chaos.plan import KILLS, OFFERED, Fault, Kind
 from tests.chaos.verdict import EVERYBODY, GRACE, Evidence, Hit, Loss, judge
 
 ACKED = Publish("t", asked=1.0, acked=1.1)
@@ -147,13 +153,36 @@ def test_what_stays_behind_is_a_failure(damage: str) -> None:
 
 
 def test_what_replication_lost_is_told_from_what_the_new_primary_lost() -> None:
-    later = Publish("u", asked=9.0, acked=9.1)
+    long_before, later = Publish("s", asked=0.1, acked=0.2), Publish("u", asked=9.0, acked=9.1)
     run = Run("v", "n0", 10, 9.0, 9.5)
-    evidence = Evidence(
-        [ACKED, later, Publish("v", 8.0, 8.1)], [run], [Hit(Kind.FAILOVER, EVERYBODY, 1.5, 5.0)]
-    )
-    cost = outcome(evidence)
-    assert (cost.resumed, cost.unreplicated, cost.lost) == (8.0, ("t",), ("u",))
+    published = [long_before, ACKED, later, Publish("v", 8.0, 8.1)]
+    evidence = Evidence(published, [run], [Hit(Kind.FAILOVER, EVERYBODY, 1.5, 5.0)])
+    [cost] = outcomes(evidence)
+    assert (cost.promoted, cost.resumed, cost.unreplicated) == (3.5, 8.0, ("t",))
+    assert lost_for_good(evidence) == ["s", "u"]
+
+
+def test_a_crash_may_forget_its_last_second_and_no_more() -> None:
+    early, late = Publish("early", 0.1, 0.9), Publish("late", 0.2, 1.1)
+    crash = Hit(Kind.CRASH_REDIS, EVERYBODY, 2.0, 2.5, forgot=1.0)
+    verdict = judge(Evidence([early, late], [], [crash]))
+    assert (verdict.lost, verdict.forgotten) == (("early",), ("late",))
+    assert judge(Evidence([late], [], [replace(crash, forgot=0.0)])).lost == ("late",)
+
+
+def test_a_forgotten_settlement_explains_that_a_task_ran_again() -> None:
+    again = Run("t", "n1", 20, start=7.0, end=7.1)
+    crash = Hit(Kind.CRASH_REDIS, EVERYBODY, 3.0 + GRACE + 0.9, 6.0, forgot=1.0)
+    assert judge(Evidence([ACKED], [DONE, again], [crash])).failures() == []
+    assert judge(Evidence([ACKED], [DONE, again], [replace(crash, forgot=0.0)])).unexplained == ("t",)
+
+
+def test_a_planned_kill_that_hit_nobody_is_a_failure() -> None:
+    verdict = judge(Evidence([], [], [_kill()], planned=2, skipped=(Kind.KILL_CHILD,)))
+    assert verdict.failures() == [
+        "1 faults found nobody to hit: kill-child",
+        "only 1 of 2 planned SIGKILLs hit somebody",
+    ]
 
 
 def test_the_ledger_gives_back_what_was_written(tmp_path: Path) -> None:
@@ -195,3 +224,72 @@ def test_a_plan_ends_with_its_last_kill() -> None:
     drawn = plan.draw(1, OFFERED, 3, 2.0, 1.0, 1e6, 7)
     assert sum(fault.kind in KILLS for fault in drawn.faults) == 7
     assert drawn.faults[-1].kind in KILLS
+    assert drawn.kills == 7
+
+
+def test_a_fault_waits_for_a_victim_and_puts_off_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills that come faster than nodes start would hit nobody."""
+    bed = SimpleNamespace(hits=[_kill()], skipped=[])
+    said: list[str] = []
+    tried: list[tuple[float, float]] = []
+
+    def inflict(_bed: object, fault: Fault) -> None:
+        tried.append((fault.at, time.monotonic()))
+        if len(tried) < 3:
+            raise faults.NobodyToHit
+
+    monkeypatch.setattr(faults, "inflict", inflict)
+    monkeypatch.setattr(drive, "_CALM", 0.0)
+    both = tuple(Fault(at, Kind.KILL_NODE, (0,), 0.0, 0.0) for at in (0.0, 0.2))
+    drive.inflict(bed, plan.Plan(1, 0.2, both), said.append)  # type: ignore[arg-type]
+    assert [at for at, _ in tried] == [0.0, 0.0, 0.0, 0.2]
+    assert tried[3][1] - tried[2][1] >= 0.2
+    assert (len(said), bed.skipped) == (2, [])
+
+
+def test_a_plan_ends_when_nobody_is_left_to_hit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that does not come back would be waited for at every fault of hundreds."""
+    bed = SimpleNamespace(hits=[], skipped=[])
+    said: list[str] = []
+
+    def inflict(_bed: object, _fault: Fault) -> None:
+        raise faults.NobodyToHit
+
+    monkeypatch.setattr(faults, "inflict", inflict)
+    monkeypatch.setattr(drive, "_CALM", 0.0)
+    monkeypatch.setattr(drive, "_PATIENCE", 0.3)
+    both = tuple(Fault(at, kind, (0,), 0.0, 0.0) for at, kind in ((0.0, Kind.TERM), (60.0, Kind.PAUSE)))
+    drive.inflict(bed, plan.Plan(1, 0.0, both), said.append)  # type: ignore[arg-type]
+    assert bed.skipped == [Kind.TERM, Kind.PAUSE]
+    assert "nobody to hit" in said[0]
+
+
+def test_what_ends_a_fault_is_done_in_the_order_of_time() -> None:
+    done: list[str] = []
+    endings = Endings()
+
+    def twice() -> Later:
+        done.append("first")
+        return Later(0.02, lambda: done.append("again"))
+
+    endings.add(Later(0.2, lambda: done.append("last")))
+    endings.add(Later(0.01, twice))
+    endings.wait_until(time.monotonic() + 0.1)
+    assert done == ["first", "again"]
+    endings.finish()
+    assert done == ["first", "again", "last"]
+
+
+def test_a_crash_takes_only_the_end_of_the_file(tmp_path: Path) -> None:
+    """More than the last second would be cut, and tasks be called lost that a disk would have had."""
+    file = tmp_path / "appendonly.aof"
+    file.write_bytes(b"old,")
+    growth = Growth(tmp_path)
+    time.sleep(0.3)
+    with file.open("ab") as out:
+        out.write(b"new")
+    at = time.monotonic()
+    time.sleep(0.1)
+    growth.stop()
+    assert growth.forget(0.2, at) == 3
+    assert file.read_bytes() == b"old,"

@@ -19,7 +19,7 @@ HARMLESS = frozenset({Kind.TERM, Kind.PRODUCER_KILL, Kind.JOIN})
 #: Faults during which a node is not heard but lives on.
 SILENT = frozenset({Kind.PAUSE, Kind.PARTITION})
 #: Faults under which a publish that is not answered is sent again.
-OF_THE_BROKER = frozenset({Kind.CUT, Kind.RESTART_REDIS, Kind.FAILOVER})
+OF_THE_BROKER = frozenset({Kind.CUT, Kind.RESTART_REDIS, Kind.CRASH_REDIS, Kind.FAILOVER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class Hit:
     """A fault that took place.
 
     ``pid`` if only this process was hit; ``held`` are tasks that the node had in Redis; ``steady`` are other
-    nodes that were healthy long enough to be allowed to reap.
+    nodes that were healthy long enough to be allowed to reap; ``forgot`` is how many seconds before it the
+    server forgot.
     """
 
     kind: Kind
@@ -38,6 +39,7 @@ class Hit:
     held: frozenset[str] = frozenset()
     slots: int = 0
     steady: frozenset[str] = frozenset()
+    forgot: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Loss:
 class Evidence:
     """All that a run left behind: hits in order of time; ``left`` says where in Redis a task still is.
 
-    ``orphans`` are pool children that still ran when their killed parent's node started again.
+    ``orphans`` are pool children that still ran when their killed parent's node started again; ``planned``
+    is how many SIGKILLs the plan asked for, ``skipped`` what found nobody to hit.
     """
 
     publishes: Sequence[Publish]
@@ -62,11 +65,14 @@ class Evidence:
     leftovers: Sequence[str] = ()
     over_bound: Sequence[str] = ()
     over_claimed: Sequence[str] = ()
+    planned: int = 0
     skipped: Sequence[Kind] = ()
     losses: Sequence[Loss] = ()
     orphans: int = 0
     lease: float = 0.0
     not_back: Sequence[str] = ()
+    partition_by: str = "-"
+    appendfsync: str = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +91,16 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of the acknowledged tasks. ``lost`` are nowhere, ``stuck`` are still in Redis."""
+    """What became of the acknowledged tasks.
+
+    ``lost`` are nowhere, ``stuck`` are still in Redis; ``forgotten`` are nowhere as well, but were
+    acknowledged in a time that the server may forget.
+    """
 
     published: int
     executed: int
     lost: tuple[str, ...]
+    forgotten: tuple[str, ...]
     stuck: tuple[str, ...]
     dead: tuple[str, ...]
     duplicates: int
@@ -99,7 +110,9 @@ class Verdict:
     silences: int
     fenced: int
     unexplained: tuple[str, ...]
+    planned: int
     kills: tuple[Kill, ...]
+    skipped: tuple[Kind, ...]
     leftovers: tuple[str, ...]
     over_bound: tuple[str, ...]
     not_back: tuple[str, ...]
@@ -125,8 +138,12 @@ class Verdict:
             "leftovers": self.leftovers,
             "nodes over their limit": self.over_bound,
             "nodes that did not come back": self.not_back,
+            "faults found nobody to hit": self.skipped,
         }
-        return [f"{len(what)} {name}: {', '.join(what[:5])}" for name, what in found.items() if what]
+        words = [f"{len(what)} {name}: {', '.join(what[:5])}" for name, what in found.items() if what]
+        if len(self.kills) < self.planned:
+            words.append(f"only {len(self.kills)} of {self.planned} planned SIGKILLs hit somebody")
+        return words
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -138,6 +155,7 @@ def judge(evidence: Evidence) -> Verdict:
     runs = _by_task(evidence.runs)
     ended = {run.task for run in evidence.runs if run.end is not None}
     missing = [publish.task for publish in acked if publish.task not in ended]
+    gone = [task for task in missing if task not in evidence.left]
     asked = {publish.task: publish for publish in evidence.publishes}
     twice = {task: found for task, found in runs.items() if len(found) > 1}
     causes = {task: _causes(found, asked.get(task), hits) for task, found in twice.items()}
@@ -145,7 +163,8 @@ def judge(evidence: Evidence) -> Verdict:
     return Verdict(
         published=len(acked),
         executed=len(acked) - len(missing),
-        lost=tuple(task for task in missing if task not in evidence.left),
+        lost=tuple(task for task in gone if not _may_be_forgotten(asked[task], evidence.hits)),
+        forgotten=tuple(task for task in gone if _may_be_forgotten(asked[task], evidence.hits)),
         stuck=tuple(task for task in missing if evidence.left.get(task, "dead") != "dead"),
         dead=tuple(task for task in missing if evidence.left.get(task) == "dead"),
         duplicates=len(twice),
@@ -155,7 +174,9 @@ def judge(evidence: Evidence) -> Verdict:
         silences=len(silences),
         fenced=sum(any(_caused(hit, loss, evidence.lease) for loss in evidence.losses) for hit in silences),
         unexplained=tuple(sorted(set(twice) - set(explained))),
+        planned=evidence.planned,
         kills=tuple(_kill(hit, hits, runs, explained, evidence.lease) for hit in hits if hit.kind in KILLS),
+        skipped=tuple(evidence.skipped),
         leftovers=tuple(evidence.leftovers),
         over_bound=tuple(evidence.over_bound),
         not_back=tuple(evidence.not_back),
@@ -202,7 +223,13 @@ def _explains(hit: Hit, run: Run) -> bool:
     if hit.node not in (EVERYBODY, run.node) or hit.pid not in (None, run.pid):
         return False
     settled = float("inf") if run.end is None else run.end + GRACE
-    return run.start <= hit.end + GRACE and settled >= hit.start
+    return run.start <= hit.end + GRACE and settled >= hit.start - hit.forgot
+
+
+def _may_be_forgotten(publish: Publish, hits: Iterable[Hit]) -> bool:
+    """Whether it was acknowledged by a server that crashed so soon afterwards that its disk need not know."""
+    acked = float("inf") if publish.acked is None else publish.acked
+    return any(hit.forgot and hit.start - hit.forgot <= acked <= hit.end for hit in hits)
 
 
 def _precedes(hit: Hit, run: Run, runs: Sequence[Run]) -> bool:
