@@ -52,14 +52,8 @@ def _note(bed: Bed, kind: Kind, node: Node | None, pid: int | None = None) -> in
     now = time.monotonic()
     name, slots = (node.name, node.slots) if node else (EVERYBODY, 0)
     had = observe.held(bed.client, node.name) if node and bed.ours and pid is None else frozenset()
-    bed.hits.append(Hit(kind, name, now, now, pid, had, slots, _steady(bed, name)))
+    bed.hits.append(Hit(kind, name, now, now, pid, had, slots))
     return len(bed.hits) - 1
-
-
-def _steady(bed: Bed, but: str) -> frozenset[str]:
-    """Nodes that renewed for a whole lease, and one beat more, without a gap: they may reap."""
-    seconds = bed.wishes.lease + bed.wishes.renew
-    return frozenset(node.name for node in bed.nodes if node.name != but and node.is_steady(seconds))
 
 
 def _until_now(bed: Bed, number: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,6 @@ class Node:
     link: Link | None = None
     process: subprocess.Popen[bytes] | None = None
     fault: str | None = None
-    calm_since: float = 0.0
 
     @property
     def running(self) -> subprocess.Popen[bytes]:
@@ -57,13 +55,7 @@ class Node:
 
     def be_calm(self) -> None:
         """Nothing is done to it any more."""
-        self.fault, self.calm_since = None, time.monotonic()
-
-    def is_steady(self, seconds: float) -> bool:
-        """Whether it has been ready for so long, and left alone."""
-        if not self.is_ready() or time.monotonic() - self.calm_since < seconds:
-            return False
-        return time.time() - self._ready_file().stat().st_mtime > seconds
+        self.fault = None
 
     def _ready_file(self) -> Path:
         return self.folder / f"{self.name}.{self.running.pid}.ready"

@@ -53,7 +53,7 @@ def _rows(evidence: Evidence, verdict: Verdict, ours: bool) -> dict[str, str]:
         "duplicates a kill: mean, most": _duplicates(verdict.kills),
         "kills with more duplicates than slots": str(_excessive(verdict.kills)),
         "recovery after a node's kill: p50, p99, max": _quantiles(verdict.recovery),
-        "  of these with a steady node left": _quantiles(verdict.attended),
+        "  of tasks that were not hit again meanwhile": _quantiles(verdict.undisturbed),
         "recovery after a child's kill: p50, p99, max": _quantiles(_of_children(verdict.kills)),
         "children that outlived a killed parent": str(evidence.orphans),
         "silences past the lease, of these fenced": f"{verdict.silences}, {verdict.fenced}" if ours else "-",

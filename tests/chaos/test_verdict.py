@@ -93,14 +93,17 @@ def test_a_fault_after_the_second_start_is_not_its_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("others", "alone"),
-    [([], False), ([_kill("n1", at=4.0)], True), ([_kill("n1", at=40.0)], False)],
-    ids=["left alone", "killed too", "killed much later"],
+    ("held", "undisturbed"),
+    [(frozenset({"t"}), ((), (2.0,))), (frozenset(), ((3.5,), ()))],
+    ids=["its", "others"],
 )
-def test_a_kill_is_attended_while_a_steady_node_lives(others: list[Hit], alone: bool) -> None:
-    hits = [_kill(steady=frozenset({"n1"})), *others]
-    verdict = judge(Evidence([ACKED], [CUT_SHORT, AGAIN], hits, lease=2.0))
-    assert (verdict.kills[0].alone, verdict.attended) == (alone, () if alone else (3.5,))
+def test_a_task_whose_heir_is_killed_counts_from_the_last_kill(
+    held: frozenset[str], undisturbed: tuple[tuple[float, ...], ...]
+) -> None:
+    hits = [_kill(), _kill("n1", at=4.0, held=held)]
+    kills = judge(Evidence([ACKED], [CUT_SHORT, AGAIN], hits)).kills
+    assert kills[0].recovery == (3.5,)
+    assert tuple(kill.undisturbed for kill in kills) == undisturbed
 
 
 def test_one_kill_explains_one_more_start_not_two() -> None:

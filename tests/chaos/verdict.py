@@ -26,9 +26,8 @@ OF_THE_BROKER = frozenset({Kind.CUT, Kind.RESTART_REDIS, Kind.CRASH_REDIS, Kind.
 class Hit:
     """A fault that took place.
 
-    ``pid`` if only this process was hit; ``held`` are tasks that the node had in Redis; ``steady`` are other
-    nodes that were healthy long enough to be allowed to reap; ``forgot`` is how many seconds before it the
-    server forgot.
+    ``pid`` if only this process was hit; ``held`` are tasks that the node had in Redis; ``forgot`` is how
+    many seconds before it the server forgot.
     """
 
     kind: Kind
@@ -38,7 +37,6 @@ class Hit:
     pid: int | None = None
     held: frozenset[str] = frozenset()
     slots: int = 0
-    steady: frozenset[str] = frozenset()
     forgot: float = 0.0
 
 
@@ -79,14 +77,14 @@ class Evidence:
 class Kill:
     """What one SIGKILL cost: slots busy then, tasks that ran twice for it, seconds to their restarts.
 
-    ``alone`` if all that could have reaped was hit as well before it was due.
+    ``undisturbed`` are the restarts of tasks whose next owner was not hit as well before they started.
     """
 
     hit: Hit
     busy: int
     duplicates: int
     recovery: tuple[float, ...]
-    alone: bool
+    undisturbed: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +118,12 @@ class Verdict:
     @property
     def recovery(self) -> tuple[float, ...]:
         """Seconds from the kill of a node to the next start of a task that it had, ascending."""
-        return _recovery(kill for kill in self.kills if kill.hit.kind is not Kind.KILL_CHILD)
+        return tuple(sorted(seconds for kill in _of_nodes(self.kills) for seconds in kill.recovery))
 
     @property
-    def attended(self) -> tuple[float, ...]:
-        """The same, of kills that a steady node survived: those that the promise is about."""
-        return _recovery(
-            kill for kill in self.kills if kill.hit.kind is not Kind.KILL_CHILD and not kill.alone
-        )
+    def undisturbed(self) -> tuple[float, ...]:
+        """The same, of tasks that one kill only kept from starting: the others count from the last one."""
+        return tuple(sorted(seconds for kill in _of_nodes(self.kills) for seconds in kill.undisturbed))
 
     def failures(self) -> list[str]:
         """What must not be, in words; empty if the run is good."""
@@ -175,7 +171,7 @@ def judge(evidence: Evidence) -> Verdict:
         fenced=sum(any(_caused(hit, loss, evidence.lease) for loss in evidence.losses) for hit in silences),
         unexplained=tuple(sorted(set(twice) - set(explained))),
         planned=evidence.planned,
-        kills=tuple(_kill(hit, hits, runs, explained, evidence.lease) for hit in hits if hit.kind in KILLS),
+        kills=tuple(_kill(hit, hits, runs, explained) for hit in hits if hit.kind in KILLS),
         skipped=tuple(evidence.skipped),
         leftovers=tuple(evidence.leftovers),
         over_bound=tuple(evidence.over_bound),
@@ -250,30 +246,29 @@ def _count(kinds: Iterable[Kind]) -> dict[Kind, int]:
 
 
 def _kill(
-    hit: Hit,
-    hits: Sequence[Hit],
-    runs: Mapping[str, list[Run]],
-    explained: Mapping[str, list[Hit]],
-    lease: float,
+    hit: Hit, hits: Sequence[Hit], runs: Mapping[str, list[Run]], explained: Mapping[str, list[Hit]]
 ) -> Kill:
     running = {task for task, found in runs.items() if any(_was_running(hit, hits, run) for run in found)}
-    again = (
-        next((run.start - hit.start for run in runs.get(task, ()) if run.start > hit.start), None)
+    again = {
+        task: run.start
         for task in running | hit.held
-    )
+        if (run := next((run for run in runs.get(task, ()) if run.start > hit.start), None)) is not None
+    }
     duplicates = sum(causes[0] is hit for causes in explained.values())
-    recovery = tuple(sorted(seconds for seconds in again if seconds is not None))
-    return Kill(hit, len(running), duplicates, recovery, _is_alone(hit, hits, lease))
+    recovery = tuple(sorted(start - hit.start for start in again.values()))
+    undisturbed = tuple(
+        sorted(start - hit.start for task, start in again.items() if not _hit_again(task, hit, start, hits))
+    )
+    return Kill(hit, len(running), duplicates, recovery, undisturbed)
 
 
-def _recovery(kills: Iterable[Kill]) -> tuple[float, ...]:
-    return tuple(sorted(seconds for kill in kills for seconds in kill.recovery))
+def _hit_again(task: str, hit: Hit, start: float, hits: Sequence[Hit]) -> bool:
+    """Whether the task's next owner was hit too while it waited there."""
+    return any(task in other.held and hit.start < other.start < start for other in hits)
 
 
-def _is_alone(hit: Hit, hits: Sequence[Hit], lease: float) -> bool:
-    due = hit.start + lease + GRACE
-    soon = {other.node for other in hits if other is not hit and hit.start <= other.start <= due}
-    return EVERYBODY in soon or not hit.steady - soon
+def _of_nodes(kills: Iterable[Kill]) -> Iterable[Kill]:
+    return (kill for kill in kills if kill.hit.kind is not Kind.KILL_CHILD)
 
 
 def _was_running(hit: Hit, hits: Sequence[Hit], run: Run) -> bool:
