@@ -117,10 +117,10 @@ class Lease:
             lambda voter: voter.renew(self.subject, self._owner, self._ttl_ms, self.token), self._agreed
         ).given
         renewed = self._verdict(answers)
-        if renewed:
-            self.until = lasts_until(asked_at, self.ttl)
-            return self.valid
-        return renewed
+        if renewed is None:
+            return None
+        self.until = lasts_until(asked_at, self.ttl) if renewed else float("-inf")
+        return self.valid
 
     def _release(self, place: int) -> bool | None:
         answers = self._voters.ask(
