@@ -35,13 +35,14 @@ class Lock:
         self._servers = servers
         self._on_lost = on_lost
         self._lease: Lease | None = None
+        self._token: int | None = None
 
     @property
     def token(self) -> int:
-        """Greater than that of every holder before. Raises LockNotAcquired while it is not held."""
-        if self._lease is None:
-            raise LockNotAcquired(f"lock {self.name!r} is not held, so it has no token; acquire it first")
-        return self._lease.token
+        """Greater than that of every holder before; the last one once given back. Raises LockNotAcquired."""
+        if self._token is None:
+            raise LockNotAcquired(f"lock {self.name!r} was never held, so it has no token; acquire it first")
+        return self._token
 
     @property
     def lost(self) -> bool:
@@ -56,7 +57,7 @@ class Lock:
         attempt = lease.acquire(self.wait)
         if attempt.outcome is not Outcome.WON:
             raise self._refusal(attempt)
-        self._lease = lease
+        self._lease, self._token = lease, lease.token
         renewal.of_this_process().keep(lease, self._tell_lost)
 
     def renew(self) -> None:
@@ -88,12 +89,15 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._lease is None:
+            return  # given back inside the block
         try:
             self.release()
         except LockLost as loss:
-            if kind is None:
-                raise
-            logger.warning("%s", loss)  # what failed in the block matters more
+            if kind is not None:
+                logger.warning("%s", loss)  # what failed in the block matters more
+                return
+            raise
 
     def _held(self) -> Lease:
         if self._lease is None:
