@@ -153,7 +153,7 @@ def _skip(task: Any, locked: LockNotAcquired) -> NoReturn:
     request = task.request
     task.backend.mark_as_failure(
         request.id,
-        TaskSkipped(f"task {task.name}[{request.id}] did not run, since {locked}"),
+        TaskSkipped(f"task {task.name}[{request.id}] did not run: {locked}"),
         request=request,
         store_result=not (task.ignore_result or request.ignore_result),
         call_errbacks=False,

@@ -120,9 +120,9 @@ class Lock:
 
     def _refusal(self, attempt: Attempt) -> LockNotAcquired | NoQuorum:
         if attempt.outcome is Outcome.HELD:
+            tried = f"for all of the {self.wait:g} s that we waited" if self.wait else "and we did not wait"
             return LockNotAcquired(
-                f"lock {self.name!r} is held by another, {self.wait:g} s were not enough; "
-                "wait longer, or try again later"
+                f"lock {self.name!r} is held by another, {tried}; wait longer, or try again later"
             )
         said = ", ".join(attempt.failures) or "a server that was restarted has no vote for one ttl"
         return NoQuorum(
