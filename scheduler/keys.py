@@ -81,6 +81,11 @@ class Keys:
         """Stream: what happened to nodes, capped."""
         return self.prefix + "events"
 
+    @property
+    def ticks(self) -> str:
+        """Sorted set: periodic entry -> its latest instant that was sent, in us."""
+        return self.prefix + "ticks"
+
     def node(self, name: str) -> str:
         """Hash: what a node says of itself, and its epoch."""
         return f"{self.prefix}node:{name}"

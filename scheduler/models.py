@@ -131,6 +131,15 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Tick:
+    """One run of a periodic entry. ``through`` is the instant, in us, that it covers the entry through: once
+    it is sent, nothing at or before that instant is sent again."""
+
+    entry: str
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One message handed to a node; it came from the list ``home``, and ``deaths`` nodes died with it."""
 

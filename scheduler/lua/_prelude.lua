@@ -55,3 +55,24 @@ end
 local function note(events, kind, name, count)
   redis.call('XADD', events, 'MAXLEN', '~', 10000, '*', 'kind', kind, 'node', name, 'count', count)
 end
+
+-- Which of these ticks are new, in this order? The latest instant of each periodic entry that was sent is kept,
+-- and nothing at or before it is new. Marks older than all of these by `keep_us` go.
+local function mark_new(ticks, entries, instants, keep_us)
+  local new, latest, marks, oldest = {}, {}, {}, math.huge
+  local known = redis.call('ZMSCORE', ticks, unpack(entries))
+  for i, entry in ipairs(entries) do
+    local instant = tonumber(instants[i])
+    oldest = math.min(oldest, instant)
+    new[i] = instant > (latest[entry] or tonumber(known[i] or 0))
+    if new[i] then
+      latest[entry] = instant
+      marks[#marks + 1], marks[#marks + 2] = instants[i], entry
+    end
+  end
+  if #marks > 0 then
+    redis.call('ZADD', ticks, unpack(marks))
+    redis.call('ZREMRANGEBYSCORE', ticks, 0, string.format('%.0f', oldest - tonumber(keep_us)))
+  end
+  return new
+end
