@@ -6,16 +6,22 @@ scheduler.install(app)
 
 from __future__ import annotations
 
+from scheduler.agreement.election import Election
+from scheduler.agreement.lock import Lock, lock
 from scheduler.delivery import current_delivery
 from scheduler.errors import (
     BrokerUnreachable,
     ConfigurationError,
+    LockLost,
+    LockNotAcquired,
     NodeNameInUse,
+    NoQuorum,
     NoSuchNode,
     NoSuchTask,
     ServerTooOld,
     SwitchyardError,
     TaskGivenUp,
+    TaskSkipped,
     UnsupportedBroker,
 )
 from scheduler.models import Delivery, Load, Node, NodeState, Task
@@ -29,7 +35,12 @@ __all__ = [
     "BrokerUnreachable",
     "ConfigurationError",
     "Delivery",
+    "Election",
     "Load",
+    "Lock",
+    "LockLost",
+    "LockNotAcquired",
+    "NoQuorum",
     "NoSuchNode",
     "NoSuchTask",
     "Node",
@@ -42,7 +53,9 @@ __all__ = [
     "SwitchyardError",
     "Task",
     "TaskGivenUp",
+    "TaskSkipped",
     "UnsupportedBroker",
     "current_delivery",
     "install",
+    "lock",
 ]

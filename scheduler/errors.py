@@ -9,6 +9,10 @@
   * NoSuchNode             a command names a node that the cluster does not know
   * NoSuchTask             a command names a task that is not among the dead
   * TaskGivenUp            what a caller of a task gets that nodes kept dying on
+  * LockNotAcquired        somebody else holds the lock; the wait for it is over
+  * LockLost               the lock ran out, or went to somebody else, before it was given back
+  * NoQuorum               fewer than a majority of the servers that vote answered
+  * TaskSkipped            what a caller of an exclusive task gets that was not run
 
 Every message says what happened, to what, and how to mend it.
 """
@@ -50,3 +54,19 @@ class NoSuchTask(SwitchyardError):
 
 class TaskGivenUp(SwitchyardError):
     """A task that too many nodes died holding; it is among the dead and can be requeued."""
+
+
+class LockNotAcquired(SwitchyardError):
+    """Somebody else held the lock for as long as we were willing to wait."""
+
+
+class LockLost(SwitchyardError):
+    """The lock was not ours any more when it was given back: somebody else may have held it meanwhile."""
+
+
+class NoQuorum(SwitchyardError):
+    """Too few of the servers that decide on a lock answered in time to decide anything."""
+
+
+class TaskSkipped(SwitchyardError):
+    """An exclusive task that did not run, because another one with the same lock was running."""

@@ -85,6 +85,30 @@ class Keys:
     def ticks(self) -> str:
         """Sorted set: periodic entry -> its latest instant that was sent, in us."""
         return self.prefix + "ticks"
+    def number(self) -> str:
+        """String: the highest token or place in a line given out. Tokens and terms fence holders."""
+        return self.prefix + "number"
+
+    @property
+    def memory(self) -> str:
+        """Hash: since when (ms) this server remembers what it granted, and its run id at that time."""
+        return self.prefix + "memory"
+
+    def grant(self, subject: str) -> str:
+        """Hash that expires: owner and token of a lock or a leadership that this server granted."""
+        return f"{self.prefix}grant:{subject}"
+
+    def line(self, subject: str) -> str:
+        """Sorted set that expires: who waits for a grant -> place in the line."""
+        return f"{self.prefix}line:{subject}"
+
+    def waiters(self, subject: str) -> str:
+        """Sorted set that expires: who waits for a grant -> when the place is lost, in ms."""
+        return f"{self.prefix}waiters:{subject}"
+
+    def turn(self, owner: str) -> str:
+        """List that expires: the first in a line blocks on it, and looks when it rings."""
+        return f"{self.prefix}turn:{owner}"
 
     def node(self, name: str) -> str:
         """Hash: what a node says of itself, and its epoch."""

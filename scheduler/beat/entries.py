@@ -38,10 +38,11 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A definition, from which instant it goes on, and how many ticks of it were sent so far."""
+    """A definition and its SHA-1, from which instant it goes on, and how many ticks of it were sent so far."""
 
     key: str
     definition: Definition
+    digest: str
     last: datetime
     runs: int
 

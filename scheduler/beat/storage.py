@@ -5,6 +5,7 @@ All round trips carry many entries. RedBeat's own, one or two for each entry, wo
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from redis.exceptions import NoScriptError
 
 from scheduler.beat.entries import Entry, read_definition, read_meta, to_us, write_definition, write_meta
 from scheduler.beat.instants import next_instant
-from scheduler.errors import ConfigurationError
 from scheduler.replies import text
 from scheduler.scripts import script
 
@@ -31,17 +31,24 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is to be recorded of an entry: its ticks were sent through ``through``; ``score`` is the next in s."""
+    """What is to be recorded of an entry: its ticks were sent through ``through`` (us); ``score`` is the next in s."""
 
     key: str
     through: int
     meta: str
     score: float
+    digest: str
 
     @classmethod
-    def of(cls, entry: Entry, last: datetime, ticks: int, following: datetime | None) -> Record:
-        """The record of some ticks of an entry, the latest at ``last``."""
-        return cls(entry.key, to_us(last), write_meta(last, entry.runs + ticks), score(following))
+    def sent(cls, entry: Entry, ticks: int, last: datetime, following: datetime | None) -> Record:
+        """Some ticks were sent; the entry goes on from ``last``."""
+        meta = write_meta(last, entry.runs + ticks)
+        return cls(entry.key, to_us(last), meta, score(following), entry.digest)
+
+    @classmethod
+    def waits(cls, entry: Entry, following: datetime | None) -> Record:
+        """Nothing was due yet: the score was too early, as RedBeat's are."""
+        return cls(entry.key, 0, "", score(following), entry.digest)
 
 
 def score(instant: datetime | None) -> float:
@@ -130,7 +137,8 @@ class Storage:
             last, runs = read_meta(meta, through)
             if last is None:
                 self._client.hset(key, "meta", write_meta(now, 0))
-            return Entry(key, read_definition(self._app, definition), last or now, runs)
+            digest = hashlib.sha1(definition.encode(), usedforsecurity=False).hexdigest()
+            return Entry(key, read_definition(self._app, definition), digest, last or now, runs)
         except (TypeError, ValueError, KeyError) as exc:
             _log.error("Periodic entry %s can't be read: %s; save it again, or delete it.", key, exc)
             return None
@@ -146,20 +154,19 @@ class Storage:
         """All entries, those due first in front."""
         return [text(key) for key in self._client.zrange(self._conf.schedule_key, 0, -1)]
 
-    def correct(self, scores: Mapping[str, float]) -> None:
-        """Say of entries when they are due in truth."""
-        if scores:
-            self._client.zadd(self._conf.schedule_key, dict(scores), xx=True)
-
     def record(self, records: Sequence[Record]) -> None:
         """Record what was sent, at most BATCH entries; none goes back."""
         keys = [self._conf.schedule_key, *(record.key for record in records)]
-        args = [part for record in records for part in (record.through, record.meta, record.score)]
+        args = [part for record in records for part in _parts(record)]
         operation = script("record")
         try:
             self._client.evalsha(operation.sha, len(keys), *keys, *args)
         except NoScriptError:
             self._client.eval(operation.source, len(keys), *keys, *args)
+
+
+def _parts(record: Record) -> tuple[str | int | float, ...]:
+    return record.through, record.meta, record.score, record.digest
 
 
 def _batches(items: Sequence[str]) -> list[Sequence[str]]:

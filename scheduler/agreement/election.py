@@ -1,0 +1,130 @@
+"""``scheduler.Election``: of all candidates at most one leads, in terms whose numbers grow."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from scheduler.agreement import renewal
+from scheduler.agreement.lease import Lease
+from scheduler.agreement.lock import checked_ttl
+from scheduler.agreement.servers import voters
+from scheduler.agreement.vote import Outcome
+from scheduler.agreement.voters import Voters
+
+logger = logging.getLogger(__name__)
+
+
+class Election:
+    """A candidacy for the leadership called ``name``; whoever uses the name must use the same ``ttl``.
+
+    Between :meth:`start` and :meth:`stop`, or inside ``with``, it runs in a thread of its own. ``on_gain``
+    and ``on_loss`` are called with the term, in that thread, in turns: gain, loss, gain. They should be
+    quick: while one runs, the lease is renewed, but nothing else is told. What they raise is logged.
+
+    A leader renews every third of the ttl (seconds). One that cannot, steps down by its own clock before its
+    lease ends on the servers: ``is_leader`` is False from that instant, and ``on_loss`` is called in what is
+    left, 5 % of the ttl. So two lead at once only if a process is paused: it may act once more when it wakes,
+    before it looks at its clock. Send the ``term`` with what you write and refuse a lower one. Leaving calls
+    ``on_loss``, then resigns: a candidate that waits leads at once. After the death of a leader another leads
+    within the ttl and a second.
+
+    ``servers`` is as for :func:`scheduler.lock`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        ttl: float = 10,
+        servers: Sequence[str] | None = None,
+        on_gain: Callable[[int], None] | None = None,
+        on_loss: Callable[[int], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.ttl = checked_ttl(ttl)
+        self._servers = servers
+        self._on_gain = on_gain
+        self._on_loss = on_loss
+        self._lease: Lease | None = None
+        self._over = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this process leads now, by its own clock. No round trip."""
+        lease = self._lease
+        return lease is not None and lease.valid
+
+    @property
+    def term(self) -> int | None:
+        """The number, greater than all before, of the term in which this process leads; None if not."""
+        lease = self._lease
+        return lease.token if lease is not None and lease.valid else None
+
+    def start(self) -> None:
+        """Stand for election. Raises ConfigurationError."""
+        if self._thread is not None:
+            return
+        chosen = voters(self._servers, self.ttl)
+        self._stopping.clear()
+        self._thread = threading.Thread(
+            target=self._stand, args=(chosen,), name=f"switchyard-election-{self.name}", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Resign if this process leads, and stand no more; returns when that is done.
+
+        A callback may call it, and gets it back at once.
+        """
+        if self._thread is None:
+            return
+        self._stopping.set()
+        self._over.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+            self._thread = None
+
+    def __enter__(self) -> Election:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _stand(self, chosen: Voters) -> None:
+        while not self._stopping.is_set():
+            lease = Lease(chosen, f"election:{self.name}", self.ttl)
+            if lease.acquire(math.inf, self._stopping.is_set).outcome is Outcome.WON:
+                self._lead(lease)
+
+    def _lead(self, lease: Lease) -> None:
+        self._over.clear()
+        self._lease = lease
+        renewal.of_this_process().keep(lease, self._over.set)
+        logger.info("Leads %r in term %d.", self.name, lease.token)
+        self._tell(self._on_gain, lease.token)
+        if not self._stopping.is_set():
+            self._over.wait()
+        logger.info("Leads %r no more; term %d is over.", self.name, lease.token)
+        self._step_down(lease)
+
+    def _step_down(self, lease: Lease) -> None:
+        """Whoever looks sees no leader before the callback, and the callback is done before we resign."""
+        self._lease = None
+        self._tell(self._on_loss, lease.token)
+        renewal.of_this_process().drop(lease)
+        lease.release()
+
+    def _tell(self, callback: Callable[[int], None] | None, term: int) -> None:
+        if callback is not None:
+            try:
+                callback(term)
+            except Exception:
+                logger.exception("A callback of election %r failed in term %d.", self.name, term)

@@ -1,0 +1,149 @@
+"""``scheduler.lock``: one holder at a time, with a token that tells a late holder from the present one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from scheduler.agreement import renewal
+from scheduler.agreement.lease import Attempt, Lease
+from scheduler.agreement.servers import voters
+from scheduler.agreement.vote import Outcome
+from scheduler.errors import ConfigurationError, LockLost, LockNotAcquired, NoQuorum
+
+logger = logging.getLogger(__name__)
+
+#: Shortest ttl in seconds: a round trip and a renewal must fit in several times.
+SHORTEST_TTL = 0.1
+
+
+class Lock:
+    """A lock as :func:`lock` makes it. One thread at a time may hold it; it can be used again."""
+
+    def __init__(
+        self,
+        subject: str,
+        ttl: float,
+        wait: float | None,
+        servers: Sequence[str] | None,
+        on_lost: Callable[[Lock], None] | None = None,
+    ) -> None:
+        self.subject = subject
+        self.ttl = checked_ttl(ttl)
+        self.wait = wait or 0.0
+        self._servers = servers
+        self._on_lost = on_lost
+        self._lease: Lease | None = None
+
+    @property
+    def token(self) -> int:
+        """Greater than that of every holder before. Raises LockNotAcquired while it is not held."""
+        if self._lease is None:
+            raise LockNotAcquired(f"lock {self.subject!r} is not held, so it has no token; acquire it first")
+        return self._lease.token
+
+    @property
+    def lost(self) -> bool:
+        """Whether somebody else may hold it by now although it was not given back."""
+        return self._lease is not None and not self._lease.valid
+
+    def acquire(self) -> None:
+        """Get it within ``wait`` seconds. Raises LockNotAcquired, NoQuorum, ConfigurationError."""
+        if self._lease is not None:
+            raise LockNotAcquired(f"lock {self.subject!r} is held by this very object; make one for each use")
+        lease = Lease(voters(self._servers, self.ttl), self.subject, self.ttl)
+        attempt = lease.acquire(self.wait)
+        if attempt.outcome is not Outcome.WON:
+            raise self._refusal(attempt)
+        self._lease = lease
+        renewal.of_this_process().keep(lease, self._tell_lost)
+
+    def renew(self) -> None:
+        """Prolong it now, beside the renewals in the background. Raises LockLost, NoQuorum."""
+        renewed = self._held().renew()
+        if renewed is None:
+            raise NoQuorum(f"lock {self.subject!r} was not renewed: too few servers answered; try again")
+        if not renewed:
+            raise self._loss()
+
+    def release(self) -> None:
+        """Give it back. Raises LockLost if it was lost before; then nothing of the next holder's changes."""
+        lease = self._held()
+        renewal.of_this_process().drop(lease)
+        valid = lease.valid
+        released = lease.release()
+        self._lease = None
+        if not valid or released is False:
+            raise self._loss()
+        if released is None:
+            logger.warning(
+                "Lock %r could not be given back: no answer. It is free in %s s.", self.subject, self.ttl
+            )
+
+    def __enter__(self) -> Lock:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.release()
+        except LockLost as loss:
+            if kind is None:
+                raise
+            logger.warning("%s", loss)  # what failed in the block matters more
+
+    def _held(self) -> Lease:
+        if self._lease is None:
+            raise LockLost(f"lock {self.subject!r} is not held; acquire it first")
+        return self._lease
+
+    def _tell_lost(self) -> None:
+        logger.warning("%s", self._loss())
+        if self._on_lost is not None:
+            try:
+                self._on_lost(self)
+            except Exception:
+                logger.exception("on_lost of lock %r failed.", self.subject)
+
+    def _loss(self) -> LockLost:
+        return LockLost(
+            f"lock {self.subject!r} was lost: its ttl of {self.ttl:g} s ran out without a renewal, so that "
+            "somebody else may have held it; check the token where you write, or choose a longer ttl"
+        )
+
+    def _refusal(self, attempt: Attempt) -> LockNotAcquired | NoQuorum:
+        if attempt.outcome is Outcome.HELD:
+            return LockNotAcquired(
+                f"lock {self.subject!r} is held by another, {self.wait:g} s were not enough; "
+                "wait longer, or try again later"
+            )
+        said = ", ".join(attempt.failures) or "a server that was restarted has no vote for one ttl"
+        return NoQuorum(
+            f"lock {self.subject!r} cannot be decided: too few of its servers can vote ({said}); "
+            "check that they run and let this machine in"
+        )
+
+
+def lock(
+    name: str,
+    ttl: float = 30,
+    wait: float | None = None,
+    servers: Sequence[str] | None = None,
+    *,
+    on_lost: Callable[[Lock], None] | None = None,
+) -> Lock:
+    """TODO"""
+    return Lock(f"lock:{name}", ttl, wait, servers, on_lost)
+
+
+def checked_ttl(ttl: float) -> float:
+    """The ttl. Raises ConfigurationError if none can keep it."""
+    if ttl < SHORTEST_TTL:
+        raise ConfigurationError(
+            f"a ttl of {ttl!r} s is too short; give at least {SHORTEST_TTL} s, "
+            "and more than the longest pause that a process of yours may take"
+        )
+    return ttl

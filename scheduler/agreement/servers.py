@@ -1,0 +1,101 @@
+"""Which servers decide: the broker alone, or those whose URLs are given."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from celery import current_app, current_task
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.connection import parse_url
+from redis.retry import Retry
+
+from scheduler.agreement.voter import Voter
+from scheduler.agreement.voters import Voters
+from scheduler.broker import open_state
+from scheduler.errors import ConfigurationError
+from scheduler.keys import Keys
+from scheduler.settings import Settings, load
+
+#: Shares of the ttl that connecting to a server, and its answer, may take each: a renewal that starts after
+#: a third of the ttl ends before the rest has run out.
+_TIMEOUT_SHARE = 0.25
+#: Longest that one server is waited for, in seconds.
+_TIMEOUT_MAX = 2.0
+_BROKER_URL = "SWITCHYARD_BROKER_URL"
+
+
+def voters(servers: Sequence[str] | None, ttl: float) -> Voters:
+    """Those who decide on something of this ttl. No connection is made. Raises ConfigurationError."""
+    timeout = min(ttl * _TIMEOUT_SHARE, _TIMEOUT_MAX)
+    app = _installed_app()
+    namespace = (load() if app is None else app.switchyard.settings).namespace
+    if servers is not None:
+        return _several(_checked(servers), namespace, timeout)
+    if app is None and _BROKER_URL not in os.environ:
+        raise ConfigurationError(
+            "which server shall decide? No current Celery application uses Switchyard; call "
+            f"scheduler.install(app), pass servers=[url, ...] or set {_BROKER_URL}"
+        )
+    return _broker(os.environ[_BROKER_URL] if app is None else app, namespace, timeout)
+
+
+def _installed_app() -> Any:
+    """The application of the running task, or else the current one, if it uses Switchyard."""
+    app = current_task.app if current_task else current_app._get_current_object()
+    return app if hasattr(app, "switchyard") else None
+
+
+def _checked(servers: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(servers, str) or not servers or len(set(servers)) < len(servers):
+        raise ConfigurationError(
+            f"servers={servers!r} cannot vote; give a list of different URLs, each of a server of its own"
+        )
+    for number, url in enumerate(servers):
+        try:
+            _parse(url)
+        except ValueError as exc:
+            raise ConfigurationError(f"servers[{number}] is no URL of a Redis: {exc}; mend it") from None
+    return tuple(servers)
+
+
+@functools.lru_cache(maxsize=64)
+def _several(urls: tuple[str, ...], namespace: str, timeout: float) -> Voters:
+    def opened(url: str) -> Voter:
+        client = Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        )
+        return Voter(client, Keys(namespace), alone=len(urls) == 1)
+
+    return Voters([(_without_password(url), functools.partial(opened, url)) for url in urls], timeout)
+
+
+@functools.lru_cache(maxsize=64)
+def _broker(app_or_url: Any, namespace: str, timeout: float) -> Voters:
+    def opened() -> Voter:
+        state = open_state(app_or_url, Settings.model_construct(namespace=namespace, lease=timeout))
+        state.client.set_retry(Retry(NoBackoff(), 0))
+        return Voter(state.client, state.keys, alone=True)
+
+    return Voters([("the broker", opened)], timeout)
+
+
+def _parse(url: str) -> dict[str, Any]:
+    return dict(parse_url(url))  # type: ignore[no-untyped-call]
+
+
+def _without_password(url: str) -> str:
+    where = _parse(url)
+    return str(where.get("path") or f"{where.get('host', 'localhost')}:{where.get('port', 6379)}")
+
+
+def _forget() -> None:
+    """A fork has none of its parent's threads, and must not write to its parent's connections."""
+    _several.cache_clear()
+    _broker.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget)

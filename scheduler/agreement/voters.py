@@ -1,0 +1,110 @@
+"""Asking one server, or several at once with a deadline for each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from redis.exceptions import RedisError
+
+from scheduler.agreement.voter import Voter
+from scheduler.errors import BrokerUnreachable
+
+T = TypeVar("T")
+
+Open = Callable[[], Voter]
+_FAILURES = (RedisError, OSError, BrokerUnreachable)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[T]):
+    """What servers answered, and what went wrong with the others, a line each."""
+
+    given: tuple[T, ...]
+    failures: tuple[str, ...] = ()
+
+
+class Voters:
+    """Servers that decide together; ``timeout`` is for connecting to one and for one answer, in seconds.
+
+    Threads may share it. Several servers have a thread each, so that a silent one keeps nobody waiting who
+    has a majority without it, and so that what one caller sends to a server arrives in order.
+    """
+
+    def __init__(self, voters: Sequence[tuple[str, Open]], timeout: float) -> None:
+        self.timeout = timeout
+        self._seats = [_Seat(where, opened) for where, opened in voters]
+        self._lanes = [ThreadPoolExecutor(1, "switchyard-voter") for _ in voters] if len(voters) > 1 else []
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    def ask(self, operation: Callable[[Voter], T], enough: Callable[[Sequence[T]], bool]) -> Answers[T]:
+        """Run the operation on all servers; return at the deadline, or once the answers are ``enough``."""
+        if not self._lanes:
+            return _collect([self._seats[0].run(operation)])
+        deadline = time.monotonic() + self.timeout
+        pending = {
+            lane.submit(seat.run, operation, deadline)
+            for lane, seat in zip(self._lanes, self._seats, strict=True)
+        }
+        return _await(pending, deadline, enough)
+
+    def listen(self, owner: str, seconds: float) -> None:
+        """Wait until one server says that it is the owner's turn, or so many seconds."""
+        until = time.monotonic() + seconds
+        seat = next((seat for seat in self._seats if not seat.failing), None)
+        if seat is not None:
+            seat.run(lambda voter: voter.listen(owner, min(seconds, self.timeout / 2)))
+        if seat is None or seat.failing:
+            time.sleep(max(until - time.monotonic(), 0))
+
+
+class _Seat:
+    """One server's place among the voters: opened when first asked, and again after it failed to open."""
+
+    def __init__(self, where: str, opened: Open) -> None:
+        self.failing = False
+        self._where = where
+        self._open = opened
+        self._voter: Voter | None = None
+
+    def run(self, operation: Callable[[Voter], T], deadline: float | None = None) -> T | _Failure:
+        """The answer or the failure; nothing is sent after the deadline, when nobody waits any more."""
+        if deadline is not None and time.monotonic() > deadline:
+            return _Failure(f"{self._where} is too slow")
+        try:
+            if self._voter is None:
+                self._voter = self._open()
+            answer = operation(self._voter)
+        except _FAILURES as exc:
+            self.failing = True
+            return _Failure(f"{self._where}: {exc}")
+        self.failing = False
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    text: str
+
+
+def _await(
+    pending: set[Future[T | _Failure]], deadline: float, enough: Callable[[Sequence[T]], bool]
+) -> Answers[T]:
+    done: list[T | _Failure] = []
+    while pending and (left := deadline - time.monotonic()) > 0:
+        ready, pending = wait(pending, left, FIRST_COMPLETED)
+        done += [future.result() for future in ready]
+        if enough([answer for answer in done if not isinstance(answer, _Failure)]):
+            return _collect(done)
+    silent = [_Failure("no answer in time")] * len(pending)
+    return _collect([*done, *silent])
+
+
+def _collect(done: Sequence[T | _Failure]) -> Answers[T]:
+    given = tuple(answer for answer in done if not isinstance(answer, _Failure))
+    return Answers(given, tuple(answer.text for answer in done if isinstance(answer, _Failure)))
