@@ -82,9 +82,6 @@ class Keys:
         return self.prefix + "events"
 
     @property
-    def ticks(self) -> str:
-        """Sorted set: periodic entry -> its latest instant that was sent, in us."""
-        return self.prefix + "ticks"
     def number(self) -> str:
         """String: the highest token or place in a line given out. Tokens and terms fence holders."""
         return self.prefix + "number"
@@ -109,6 +106,16 @@ class Keys:
     def turn(self, owner: str) -> str:
         """List that expires: the first in a line blocks on it, and looks when it rings."""
         return f"{self.prefix}turn:{owner}"
+
+    @property
+    def ticks(self) -> str:
+        """Sorted set: periodic entry -> its latest instant that was sent, in us."""
+        return self.prefix + "ticks"
+
+    @property
+    def beat(self) -> str:
+        """Hash: the process that took the lead in periodic tasks last, and its term."""
+        return self.prefix + "beat"
 
     def node(self, name: str) -> str:
         """Hash: what a node says of itself, and its epoch."""

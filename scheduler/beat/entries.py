@@ -38,7 +38,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A definition and its SHA-1, from which instant it goes on, and how many ticks of it were sent so far."""
+    """A definition and its SHA-1, the instant from which it goes on, and how many ticks were sent so far."""
 
     key: str
     definition: Definition
@@ -70,7 +70,7 @@ class _Decoder(RedBeatJSONDecoder):
 def write_definition(app: Any, name: str, fields: Mapping[str, Any]) -> str:
     """An entry of ``beat_schedule`` as RedBeat stores it. Raises ConfigurationError."""
     try:
-        entry = RedBeatSchedulerEntry(**{**fields, "name": name, "app": app})
+        entry = RedBeatSchedulerEntry(**dict(fields, name=name, app=app))
         text = json.dumps(
             {
                 "name": entry.name,
@@ -85,7 +85,9 @@ def write_definition(app: Any, name: str, fields: Mapping[str, Any]) -> str:
         )
         definition = read_definition(app, text)
     except (TypeError, ValueError, KeyError) as exc:
-        raise ConfigurationError(f"periodic entry {name!r} cannot be kept: {exc}; mend it in beat_schedule") from exc
+        raise ConfigurationError(
+            f"periodic entry {name!r} cannot be kept: {exc}; mend it in beat_schedule"
+        ) from exc
     if not definition.task or definition.schedule is None:
         raise ConfigurationError(f"periodic entry {name!r} lacks a task or a schedule; give it both")
     return text

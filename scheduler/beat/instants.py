@@ -1,7 +1,7 @@
 """When an entry is due: instants that depend on its schedule and its last run alone, never on who asks when.
 
-Celery's schedules say how long there is left from now. Asked as if now were the last run, they say the instant
-itself, so each leader finds the same ones.
+Celery's schedules say how long there is left from now. Asked as if now were the last run, they say the
+instant itself, so each leader finds the same ones.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def next_instant(schedule: Any, after: datetime) -> datetime | None:
 
 
 def skip(schedule: Any, last: datetime, now: datetime) -> datetime:
-    """From where the entry goes on if all instants up to ``now`` are left out: a plain interval keeps its step."""
+    """From where an entry goes on if all instants up to ``now`` are left out; an interval keeps its step."""
     if isinstance(schedule, Interval) and not schedule.relative:
-        return last + (now - last) // schedule.run_every * schedule.run_every
+        every: timedelta = schedule.run_every
+        return last + (now - last) // every * every
     return now - _SOLAR_STEP if isinstance(schedule, solar) else now

@@ -13,7 +13,7 @@ from scheduler.beat.instants import next_instant, skip
 
 #: A tick that is later than this was missed. A takeover takes less, so that no tick is missed by it.
 OUTAGE = timedelta(seconds=30)
-#: Ticks of one entry that are sent at once at most, the oldest first: enough for a day of a two minutes' entry.
+#: Missed ticks of one entry that are sent at most, the oldest first: a day of one that is due each 2 minutes.
 ALL_MAX = 1000
 
 
@@ -27,9 +27,9 @@ class Missed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``instants`` to send, oldest first; ``last``, from which the entry goes on then; ``following``, None if over.
+    """``instants`` to send, oldest first, and ``last``, from which the entry goes on then.
 
-    ``through`` is no earlier than ``last``: nothing of the entry at or before it is left to send.
+    Nothing at or before ``through`` is left to send then; ``following`` is next, None if the entry is over.
     """
 
     instants: tuple[datetime, ...]
@@ -49,8 +49,8 @@ def plan(schedule: Any, last: datetime, now: datetime, horizon: datetime, missed
     if first > now:
         return _plan(schedule, (first,), first, first)
     if now - first > OUTAGE and missed is not Missed.ALL:
-        instants = (first,) if missed is Missed.ONCE else ()
-        return _plan(schedule, instants, max(skip(schedule, last, now), first), now)
+        once = (first,) if missed is Missed.ONCE else ()
+        return _plan(schedule, once, max(skip(schedule, last, now), first), now)
     instants = tuple(islice(_late(schedule, first, now), ALL_MAX))
     rest = skip(schedule, last, now) if len(instants) == ALL_MAX else first
     return _plan(schedule, instants, max(rest, instants[-1]), now)

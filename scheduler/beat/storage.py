@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is to be recorded of an entry: its ticks were sent through ``through`` (us); ``score`` is the next in s."""
+    """What is to be recorded of an entry: sent through ``through`` (us), due next at ``score`` (s)."""
 
     key: str
     through: int
@@ -70,14 +70,14 @@ class Storage:
         if app.conf.get("redbeat_redis_url"):
             return cls(app, get_redis(app))
         app.conf.update(redbeat_redis_url=app.conf.broker_write_url, redbeat_redis_options={})
-        # RedBeat knows neither Sentinel nor TLS by kombu's URLs; its own functions shall find this client too.
+        # RedBeat can't read all of kombu's URLs; its own functions shall find this client too.
         app.redbeat_redis = broker
         return cls(app, broker)
 
     def install(self, entries: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
         """Take over ``beat_schedule``, and drop what an earlier one had and this one has not.
 
-        An entry that is new goes on from ``now``. Raises ConfigurationError before anything is written.
+        A new entry goes on from ``now``. Raises ConfigurationError before anything is written.
         """
         definitions = {
             self._conf.key_prefix + name: write_definition(self._app, name, fields)
@@ -108,14 +108,16 @@ class Storage:
 
     def _drop(self, names: Iterable[str]) -> None:
         for batch in _batches(list(names)):
-            keys = [self._conf.key_prefix + name for name in batch]
+            keys: list[str] = [self._conf.key_prefix + name for name in batch]
             self._client.zrem(self._conf.schedule_key, *keys)
             self._client.delete(*keys)
             self._client.srem(self._conf.statics_key, *batch)
 
     def due(self, horizon: datetime) -> dict[str, float]:
-        """Entries that may be due up to ``horizon``, with their scores, which may be too early, never too late."""
-        rows = self._client.zrangebyscore(self._conf.schedule_key, 0, horizon.timestamp(), withscores=True)
+        """Entries that may be due up to ``horizon``, with their scores: some too early, none too late."""
+        rows: Any = self._client.zrangebyscore(
+            self._conf.schedule_key, 0, horizon.timestamp(), withscores=True
+        )
         return {text(key): float(at) for key, at in rows}
 
     def entries(self, keys: Sequence[str], now: datetime) -> list[Entry]:
@@ -162,7 +164,7 @@ class Storage:
         try:
             self._client.evalsha(operation.sha, len(keys), *keys, *args)
         except NoScriptError:
-            self._client.eval(operation.source, len(keys), *keys, *args)
+            self._client.eval(operation.source.decode(), len(keys), *keys, *args)
 
 
 def _parts(record: Record) -> tuple[str | int | float, ...]:
