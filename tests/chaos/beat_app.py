@@ -1,4 +1,4 @@
-"""The application whose leader is killed: entries that are due about each five seconds, each at its own time."""
+"""The application whose leader is killed: entries that are due about every 5 s, each at its own time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ def make_app(broker: str, count: int) -> Celery:
     app = Celery("beat", broker=broker, set_as_current=False)
     scheduler.install(app)
     app.conf.beat_schedule = entries(count)
-    app.task(name="tick", ignore_result=True, shared=False)(lambda number: None)
+
+    @app.task(name="tick", ignore_result=True, shared=False)
+    def tick(number: int) -> None:
+        return None
+
     return app
 
 
