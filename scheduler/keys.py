@@ -109,7 +109,7 @@ class Keys:
 
     @property
     def ticks(self) -> str:
-        """Sorted set: periodic entry -> its latest instant that was sent, in us."""
+        """Sorted set: periodic entry -> the instant through which its ticks were sent, in us."""
         return self.prefix + "ticks"
 
     @property

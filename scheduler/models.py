@@ -132,10 +132,13 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One run of a periodic entry. ``through`` is the instant, in us, that it covers the entry through: once
-    it is sent, nothing at or before that instant is sent again."""
+    """One run of a periodic entry, due at ``instant``; after it, none that is due up to ``through`` is sent.
+
+    Both are us of Unix time.
+    """
 
     entry: str
+    instant: int
     through: int
 
 

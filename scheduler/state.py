@@ -168,7 +168,7 @@ class State(View):
 
     def tick_args(self, ticks: Sequence[Tick]) -> list[str | bytes | int]:
         """What tick, and before its count tick_batch, want behind ARGV; behind KEYS, ``keys.ticks``."""
-        return [*(part for tick in ticks for part in (tick.entry, tick.through)), MARK_US]
+        return [*(part for tick in ticks for part in (tick.entry, tick.instant, tick.through)), MARK_US]
 
     def mark(self, tick: Tick) -> bool:
         """Mark a tick as sent; False if it was, or a later one of its entry."""

@@ -56,7 +56,9 @@ class Press:
             through = to_us(plan.through if instant == plan.instants[-1] else instant)
             for copy, draft in enumerate(self._made(entry, instant, max(instant, now))):
                 # A topic exchange makes several messages of one tick, and each is sent once.
-                messages.append((draft, Tick(f"{entry.key} {copy}" if copy else entry.key, through)))
+                messages.append(
+                    (draft, Tick(f"{entry.key} {copy}" if copy else entry.key, to_us(instant), through))
+                )
         record = Record.sent(entry, len(plan.instants), plan.last, plan.following)
         at = plan.instants[0] if plan.instants else now
         return Drafted(at, tuple(messages), record)

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from celery.exceptions import ImproperlyConfigured
 from celery.schedules import solar
 from redbeat.decoder import RedBeatJSONDecoder, RedBeatJSONEncoder
 from redbeat.schedulers import RedBeatSchedulerEntry
 
+from scheduler.beat.instants import next_instant
 from scheduler.beat.plan import Missed
 from scheduler.errors import ConfigurationError
 
@@ -84,12 +86,13 @@ def write_definition(app: Any, name: str, fields: Mapping[str, Any]) -> str:
             cls=_Encoder,
         )
         definition = read_definition(app, text)
-    except (TypeError, ValueError, KeyError) as exc:
+        next_instant(definition.schedule, datetime.now(UTC))
+        if not definition.task:
+            raise ValueError("it has no task")
+    except (AttributeError, KeyError, TypeError, ValueError, ImproperlyConfigured) as exc:
         raise ConfigurationError(
             f"periodic entry {name!r} cannot be kept: {exc}; mend it in beat_schedule"
         ) from exc
-    if not definition.task or definition.schedule is None:
-        raise ConfigurationError(f"periodic entry {name!r} lacks a task or a schedule; give it both")
     return text
 
 

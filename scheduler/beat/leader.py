@@ -1,7 +1,7 @@
 """What the leader does in its term: looks for entries that are due soon, drafts, sends in time, records.
 
 All in small turns of one thread, the most urgent first, so that a tick waits some milliseconds at most for
-the work on others. What it knows is in the storage; when a turn fails, or the term is over, it is thrown away.
+the work on others. What it knows is in the storage; when a turn fails, or the term is over, it is dropped.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from celery.exceptions import ImproperlyConfigured
 from redbeat.schedulers import RedBeatConfig, ensure_conf, get_redis
 from redis import Redis
 from redis.exceptions import NoScriptError
@@ -141,7 +142,7 @@ class Storage:
                 self._client.hset(key, "meta", write_meta(now, 0))
             digest = hashlib.sha1(definition.encode(), usedforsecurity=False).hexdigest()
             return Entry(key, read_definition(self._app, definition), digest, last or now, runs)
-        except (TypeError, ValueError, KeyError) as exc:
+        except (AttributeError, KeyError, TypeError, ValueError, ImproperlyConfigured) as exc:
             _log.error("Periodic entry %s can't be read: %s; save it again, or delete it.", key, exc)
             return None
 

@@ -56,9 +56,9 @@ local function note(events, kind, name, count)
   redis.call('XADD', events, 'MAXLEN', '~', 10000, '*', 'kind', kind, 'node', name, 'count', count)
 end
 
--- Which of these ticks are new, in this order? The latest instant of each periodic entry that was sent is kept,
--- and nothing at or before it is new. Marks older than all of these by `keep_us` go.
-local function mark_new(ticks, entries, instants, keep_us)
+-- Which of these ticks are new, in this order? Of each periodic entry it is kept through which instant its ticks
+-- were sent; none at or before that is new. Marks older than all of these ticks by `keep_us` go.
+local function mark_new(ticks, entries, instants, throughs, keep_us)
   local new, latest, marks, oldest = {}, {}, {}, math.huge
   local known = redis.call('ZMSCORE', ticks, unpack(entries))
   for i, entry in ipairs(entries) do
@@ -66,8 +66,8 @@ local function mark_new(ticks, entries, instants, keep_us)
     oldest = math.min(oldest, instant)
     new[i] = instant > (latest[entry] or tonumber(known[i] or 0))
     if new[i] then
-      latest[entry] = instant
-      marks[#marks + 1], marks[#marks + 2] = instants[i], entry
+      latest[entry] = tonumber(throughs[i])
+      marks[#marks + 1], marks[#marks + 2] = throughs[i], entry
     end
   end
   if #marks > 0 then

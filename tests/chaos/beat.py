@@ -1,4 +1,4 @@
-"""``python -m tests.chaos.beat``: kills the leader of ``switchyard beat`` and counts ticks missing and sent twice.
+"""``python -m tests.chaos.beat``: kills the leader of ``switchyard beat``; counts ticks missing and doubled.
 
 Exit code 0 if each tick was sent exactly once and the next came within 10 s of each kill; 1 if not.
 """
@@ -229,7 +229,7 @@ def judge(
         for instant in _instants(entry, after[key].last)
     }
     counts = Counter(task for task, _ in sent.arrivals)
-    first = {task: at for task, at in reversed(sent.arrivals)}
+    first = dict(reversed(sent.arrivals))
     arrivals = sorted(at for _, at in sent.arrivals)
     gaps = [next((at for at in arrivals if at > kill), float("inf")) - kill for kill in killed]
     return Verdict(
@@ -256,9 +256,7 @@ def show(verdict: Verdict) -> None:
     print(f"ticks due {verdict.expected}, missing {verdict.missing}, sent twice {verdict.twice}")
     if late:
         p50, p99 = (late[int(len(late) * part)] * 1000 for part in (0.5, 0.99))
-        print(
-            f"late: p50 {p50:.0f} ms, p99 {p99:.0f} ms, max {late[-1]:.2f} s, earliest {late[0] * 1000:.1f} ms"
-        )
+        print(f"late: p50 {p50:.0f} ms, p99 {p99:.0f} ms, max {late[-1]:.2f} s, min {late[0] * 1000:.1f} ms")
     if gaps:
         print(f"next tick after {len(gaps)} kills: mean {sum(gaps) / len(gaps):.2f} s, max {max(gaps):.2f} s")
 

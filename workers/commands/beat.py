@@ -26,10 +26,20 @@ if TYPE_CHECKING:
 @app_option(required=True)
 @click.option("--list", "listing", is_flag=True, help="Show entries, last and next run, and who leads.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: JSON instead of a table.")
-@click.option("--ttl", type=click.FloatRange(1, 9), default=5.0, show_default=True, metavar="SECONDS",
-              help="Silence after which a leader is replaced; the same everywhere.")  # fmt: skip
-@click.option("--max-interval", type=click.FloatRange(0.1, 300), default=1.0, show_default=True, metavar="SECONDS",
-              help="Longest that a new or changed entry goes unnoticed.")  # fmt: skip
+@click.option(
+    "--ttl",
+    type=click.FloatRange(1, 9),
+    default=5.0,
+    show_default=True,
+    help="Seconds of silence after which a leader is replaced; the same for all.",
+)
+@click.option(
+    "--max-interval",
+    type=click.FloatRange(0.1, 300),
+    default=1.0,
+    show_default=True,
+    help="Longest that a new or changed entry goes unnoticed, in seconds.",
+)
 @click.option(
     "-l", "--loglevel", type=LOG_LEVEL, default="INFO", show_default=True, help="As for celery beat."
 )
