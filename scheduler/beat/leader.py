@@ -24,11 +24,13 @@ from scheduler.beat.storage import BATCH, Record, Storage
 from scheduler.errors import ConfigurationError
 
 #: How far ahead entries are looked for, in seconds.
-AHEAD = timedelta(seconds=15)
+AHEAD = timedelta(seconds=30)
 #: A tick is drafted this long before it is due, in seconds,
 LEAD = 1.0
-#: and earlier by this for each entry that is due soon, so that all are ready if they are due at once.
-_COST = 0.001
+#: and earlier by what drafting has cost of late for each entry that is due soon: they may be due all at once.
+_COST_AT_FIRST = 0.001
+#: Weight of the latest turn in the moving mean of that cost.
+_NEWEST = 0.1
 #: Entries that one turn drafts: about 20 ms of work.
 _DRAFTS = 20
 #: Messages that one turn sends: some MB, about 20 ms of work.
@@ -59,6 +61,7 @@ class Leader:
         self._records: deque[Record] = deque()
         self._busy: dict[str, float] = {}
         self._rests: dict[str, float] = {}
+        self._cost = _COST_AT_FIRST
 
     def turn(self) -> float:
         """Do what is most urgent; how long nothing is to do then, in seconds."""
@@ -82,7 +85,7 @@ class Leader:
 
     @property
     def _lead(self) -> float:
-        return LEAD + _COST * len(self._waiting)
+        return LEAD + self._cost * len(self._waiting)
 
     def _idle(self, now: float) -> float:
         times = [self._look_at]
@@ -126,6 +129,8 @@ class Leader:
             else:
                 self._busy[key] = at
                 self._draft_one(entry, now)
+        took = (self._clock.now() - now).total_seconds()
+        self._cost += _NEWEST * (took / len(picked) - self._cost)
 
     def _draft_one(self, entry: Entry, now: datetime) -> None:
         """One entry that can't be drafted must not hold up the others: its ticks are left out."""

@@ -115,7 +115,7 @@ def test_every_type_of_schedule_is_kept(bed: Bed) -> None:
 
 
 def test_beat_schedule_is_taken_over_and_changes_are_kept(bed: Bed) -> None:
-    """A restart would forget when entries ran, keep what was removed, or remove what another program added."""
+    """A restart would forget when entries ran, keep what was removed, or remove what another added."""
     bed.install(one=noop(3600), two=noop(60.0))
     RedBeatSchedulerEntry("theirs", "noop", schedule(10), app=bed.app).save()
     last = bed.go_back("one", 1800)
