@@ -17,6 +17,8 @@ from scheduler.models import Tick
 
 #: Names the ids of ticks; any constant does.
 _NAMESPACE = uuid.UUID("6ba0c2d5-5f0e-4f0c-9a53-3f1f5d0d6b1e")
+#: Longest that the broker is waited for, in seconds: a leader must not hang on a connection that is cut.
+_PATIENCE = 5.0
 #: Messages that one flush may hold; more than a turn sends, so that only we flush.
 _FLUSH_MAX = 1_000_000
 
@@ -40,7 +42,8 @@ class Press:
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._connection = app.connection_for_write()
+        limits = {"socket_timeout": _PATIENCE, "socket_connect_timeout": _PATIENCE}
+        self._connection = app.connection(app.conf.broker_write_url, transport_options=limits)
         self._channel = self._connection.default_channel
         self._producer = app.amqp.Producer(self._channel, auto_declare=False)
         self._state = self._channel.cluster_state

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery.beat import Scheduler
+from celery.signals import beat_init
+from redbeat.schedulers import acquire_distributed_beat_lock
 
 from scheduler.agreement.election import Election
 from scheduler.beat.clock import ServerClock
@@ -53,6 +55,9 @@ class Beat:
 
     def run(self) -> None:
         """Stand for election and lead when elected, until :meth:`stop`; then resign at once."""
+        # Ours is the election; RedBeat would take its lock here, for up to half an hour.
+        beat_init.disconnect(acquire_distributed_beat_lock)
+        beat_init.send(sender=self)
         with self.election:
             leader: Leader | None = None
             led: int | None = None
