@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test lint format bench chaos clean
+.PHONY: help install demo test lint format bench chaos chaos-locks clean
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Switchyard needs Python 3.11 or later") if sys.version_info < (3, 11) else None'
@@ -38,6 +38,9 @@ bench: $(STAMP)  ## side by side with plain Celery
 
 chaos: $(STAMP)  ## kill nodes, servers and connections; count what is lost, beside plain Celery
 	$(BIN)/python -m tests.chaos $(CHAOS)
+
+chaos-locks: $(STAMP)  ## kill, stop and cut off holders of locks and leaders; check every guarantee
+	$(BIN)/python -m tests.chaos.locks $(CHAOS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

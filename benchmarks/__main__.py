@@ -19,10 +19,11 @@ from benchmarks.consume import consume, network
 from benchmarks.enqueue import batch, enqueue
 from benchmarks.figures import Figure
 from benchmarks.latency import latency
+from benchmarks.lock import lock
 from benchmarks.memory import memory
 
 Measure = Callable[[Bed, int], list[Figure]]
-_NAMES = ("enqueue", "batch", "consume", "network", "latency", "memory")
+_NAMES = ("enqueue", "batch", "consume", "network", "latency", "memory", "lock")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _measures(tasks: int) -> dict[str, Measure]:
     of_memory = functools.partial(memory, tasks=tasks)
-    return dict(zip(_NAMES, (enqueue, batch, consume, network, latency, of_memory), strict=True))
+    return dict(zip(_NAMES, (enqueue, batch, consume, network, latency, of_memory, lock), strict=True))
 
 
 def _announced(name: str, measure: Measure) -> Measure:

@@ -7,6 +7,7 @@ scheduler.install(app)
 from __future__ import annotations
 
 from scheduler.agreement.election import Election
+from scheduler.agreement.exclusive import current_lock, exclusive
 from scheduler.agreement.lock import Lock, lock
 from scheduler.delivery import current_delivery
 from scheduler.errors import (
@@ -56,6 +57,8 @@ __all__ = [
     "TaskSkipped",
     "UnsupportedBroker",
     "current_delivery",
+    "current_lock",
+    "exclusive",
     "install",
     "lock",
 ]

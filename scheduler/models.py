@@ -181,7 +181,8 @@ class Delivery:
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened to a node: ``up``, ``lost``, ``left``, ``fenced``, ``drained``, ``resumed``,
-    ``restored``, ``given up``; to how many tasks, and when (Unix time in seconds)."""
+    ``restored``, ``given up``, ``locked`` or ``skipped`` (exclusive tasks); to how many tasks, and when (Unix
+    time in seconds)."""
 
     kind: str
     node: str

@@ -100,8 +100,8 @@ class Lease:
         """Give back what a minority granted; the place in the line stays, the same one on all servers."""
         outcome = close(ballots, len(self._voters))
         left = min((ballot.left for ballot in ballots if ballot.left > 0), default=LISTEN)
-        doubtful = bool(ballots) and bool(failures)
-        if len(self._voters) > 1 and (doubtful or any(ballot.granted for ballot in ballots)):
+        may_yet_grant = len(ballots) < len(self._voters)
+        if len(self._voters) > 1 and (may_yet_grant or any(ballot.granted for ballot in ballots)):
             self._release(self._place)
             left = min(left, random.uniform(0, _PAUSE))
         return Attempt(outcome, min(left, LISTEN), failures)
@@ -117,10 +117,10 @@ class Lease:
             lambda voter: voter.renew(self.subject, self._owner, self._ttl_ms, self.token), self._agreed
         ).given
         renewed = self._verdict(answers)
-        if renewed:
-            self.until = lasts_until(asked_at, self.ttl)
-            return self.valid
-        return renewed
+        if renewed is None:
+            return None
+        self.until = lasts_until(asked_at, self.ttl) if renewed else float("-inf")
+        return self.valid
 
     def _release(self, place: int) -> bool | None:
         answers = self._voters.ask(

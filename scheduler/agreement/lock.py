@@ -23,25 +23,26 @@ class Lock:
 
     def __init__(
         self,
-        subject: str,
+        name: str,
         ttl: float,
         wait: float | None,
         servers: Sequence[str] | None,
         on_lost: Callable[[Lock], None] | None = None,
     ) -> None:
-        self.subject = subject
+        self.name = name
         self.ttl = checked_ttl(ttl)
         self.wait = wait or 0.0
         self._servers = servers
         self._on_lost = on_lost
         self._lease: Lease | None = None
+        self._token: int | None = None
 
     @property
     def token(self) -> int:
-        """Greater than that of every holder before. Raises LockNotAcquired while it is not held."""
-        if self._lease is None:
-            raise LockNotAcquired(f"lock {self.subject!r} is not held, so it has no token; acquire it first")
-        return self._lease.token
+        """Greater than that of every holder before; the last one once given back. Raises LockNotAcquired."""
+        if self._token is None:
+            raise LockNotAcquired(f"lock {self.name!r} was never held, so it has no token; acquire it first")
+        return self._token
 
     @property
     def lost(self) -> bool:
@@ -51,19 +52,19 @@ class Lock:
     def acquire(self) -> None:
         """Get it within ``wait`` seconds. Raises LockNotAcquired, NoQuorum, ConfigurationError."""
         if self._lease is not None:
-            raise LockNotAcquired(f"lock {self.subject!r} is held by this very object; make one for each use")
-        lease = Lease(voters(self._servers, self.ttl), self.subject, self.ttl)
+            raise LockNotAcquired(f"lock {self.name!r} is held by this very object; make one for each use")
+        lease = Lease(voters(self._servers, self.ttl), f"lock:{self.name}", self.ttl)
         attempt = lease.acquire(self.wait)
         if attempt.outcome is not Outcome.WON:
             raise self._refusal(attempt)
-        self._lease = lease
+        self._lease, self._token = lease, lease.token
         renewal.of_this_process().keep(lease, self._tell_lost)
 
     def renew(self) -> None:
         """Prolong it now, beside the renewals in the background. Raises LockLost, NoQuorum."""
         renewed = self._held().renew()
         if renewed is None:
-            raise NoQuorum(f"lock {self.subject!r} was not renewed: too few servers answered; try again")
+            raise NoQuorum(f"lock {self.name!r} was not renewed: too few servers answered; try again")
         if not renewed:
             raise self._loss()
 
@@ -78,7 +79,7 @@ class Lock:
             raise self._loss()
         if released is None:
             logger.warning(
-                "Lock %r could not be given back: no answer. It is free in %s s.", self.subject, self.ttl
+                "Lock %r could not be given back: no answer. It is free in %s s.", self.name, self.ttl
             )
 
     def __enter__(self) -> Lock:
@@ -88,16 +89,19 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._lease is None:
+            return  # given back inside the block
         try:
             self.release()
         except LockLost as loss:
-            if kind is None:
-                raise
-            logger.warning("%s", loss)  # what failed in the block matters more
+            if kind is not None:
+                logger.warning("%s", loss)  # what failed in the block matters more
+                return
+            raise
 
     def _held(self) -> Lease:
         if self._lease is None:
-            raise LockLost(f"lock {self.subject!r} is not held; acquire it first")
+            raise LockLost(f"lock {self.name!r} is not held; acquire it first")
         return self._lease
 
     def _tell_lost(self) -> None:
@@ -106,23 +110,23 @@ class Lock:
             try:
                 self._on_lost(self)
             except Exception:
-                logger.exception("on_lost of lock %r failed.", self.subject)
+                logger.exception("on_lost of lock %r failed.", self.name)
 
     def _loss(self) -> LockLost:
         return LockLost(
-            f"lock {self.subject!r} was lost: its ttl of {self.ttl:g} s ran out without a renewal, so that "
+            f"lock {self.name!r} was lost: its ttl of {self.ttl:g} s ran out without a renewal, so that "
             "somebody else may have held it; check the token where you write, or choose a longer ttl"
         )
 
     def _refusal(self, attempt: Attempt) -> LockNotAcquired | NoQuorum:
         if attempt.outcome is Outcome.HELD:
+            tried = f"for all of the {self.wait:g} s that we waited" if self.wait else "and we did not wait"
             return LockNotAcquired(
-                f"lock {self.subject!r} is held by another, {self.wait:g} s were not enough; "
-                "wait longer, or try again later"
+                f"lock {self.name!r} is held by another, {tried}; wait longer, or try again later"
             )
         said = ", ".join(attempt.failures) or "a server that was restarted has no vote for one ttl"
         return NoQuorum(
-            f"lock {self.subject!r} cannot be decided: too few of its servers can vote ({said}); "
+            f"lock {self.name!r} cannot be decided: too few of its servers can vote ({said}); "
             "check that they run and let this machine in"
         )
 
@@ -135,8 +139,36 @@ def lock(
     *,
     on_lost: Callable[[Lock], None] | None = None,
 ) -> Lock:
-    """TODO"""
-    return Lock(f"lock:{name}", ttl, wait, servers, on_lost)
+    """A lock called ``name``, for use with ``with``; all who use the name should use the same ``ttl``.
+
+    ``ttl``: after so many seconds without a renewal it is free; while it is held it is renewed in the
+    background every third of that. ``wait``: seconds to stand in the line for it, first come first served;
+    None tries once. ``servers``: None is the broker of the current Celery application that uses Switchyard,
+    or else ``SWITCHYARD_BROKER_URL``; a list of redis URLs, each a server of its own that fails on its own,
+    decides by vote: a majority must grant, within a deadline for each server (a quarter of the ttl, 2 s at
+    most), and what a minority granted is given back at once. ``on_lost`` is called with the lock, in another
+    thread, if it could not be renewed in time; ``lock.lost`` says the same. Leaving the block then raises
+    LockLost.
+
+    **What it guarantees.** At most one holder at a time, as long as clocks run alike to 5 % and nobody is
+    paused: ``lost`` is True before the servers let somebody else in. Release and renewal never touch
+    another's lock. The lock of a holder that died is free after the ttl. A waiter that died is passed over
+    within a second. ``token`` is greater than that of every holder before.
+
+    **What it does not.** A process that is paused (SIGSTOP, swap, a virtual machine that moves) past its ttl
+    still believes for a moment, when it wakes, that it holds the lock. One server that loses its last writes
+    (a restart without ``appendfsync always``, a failover to a replica that lags) forgets holders; of several,
+    one that does has no vote until a ttl has passed, unless all agree, so two are let in only if a majority
+    forgets within one ttl. A jump of a server's clock ends locks early or late.
+
+    **The cure** is the token: send it with every write, and let what you write to refuse a lower token than
+    the highest it has seen. Tokens grow even where a server forgot, as long as its clock was not set back.
+
+    It raises ConfigurationError (ttl, servers) and, when acquired, LockNotAcquired if others hold it, or
+    NoQuorum if too few servers answered. One round trip to acquire and one to release; with several servers
+    two and one.
+    """
+    return Lock(name, ttl, wait, servers, on_lost)
 
 
 def checked_ttl(ttl: float) -> float:

@@ -32,7 +32,7 @@ def voters(servers: Sequence[str] | None, ttl: float) -> Voters:
     """Those who decide on something of this ttl. No connection is made. Raises ConfigurationError."""
     timeout = min(ttl * _TIMEOUT_SHARE, _TIMEOUT_MAX)
     app = _installed_app()
-    namespace = (load() if app is None else app.switchyard.settings).namespace
+    namespace = _own_namespace() if app is None else app.switchyard.settings.namespace
     if servers is not None:
         return _several(_checked(servers), namespace, timeout)
     if app is None and _BROKER_URL not in os.environ:
@@ -41,6 +41,12 @@ def voters(servers: Sequence[str] | None, ttl: float) -> Voters:
             f"scheduler.install(app), pass servers=[url, ...] or set {_BROKER_URL}"
         )
     return _broker(os.environ[_BROKER_URL] if app is None else app, namespace, timeout)
+
+
+@functools.cache
+def _own_namespace() -> str:
+    """What the environment says, read once: a lock must not cost a look at all settings."""
+    return load().namespace
 
 
 def _installed_app() -> Any:
@@ -54,11 +60,6 @@ def _checked(servers: Sequence[str]) -> tuple[str, ...]:
         raise ConfigurationError(
             f"servers={servers!r} cannot vote; give a list of different URLs, each of a server of its own"
         )
-    for number, url in enumerate(servers):
-        try:
-            _parse(url)
-        except ValueError as exc:
-            raise ConfigurationError(f"servers[{number}] is no URL of a Redis: {exc}; mend it") from None
     return tuple(servers)
 
 
@@ -70,7 +71,9 @@ def _several(urls: tuple[str, ...], namespace: str, timeout: float) -> Voters:
         )
         return Voter(client, Keys(namespace), alone=len(urls) == 1)
 
-    return Voters([(_without_password(url), functools.partial(opened, url)) for url in urls], timeout)
+    names = [_without_password(number, url) for number, url in enumerate(urls)]
+    opening = [functools.partial(opened, url) for url in urls]
+    return Voters(list(zip(names, opening, strict=True)), timeout)
 
 
 @functools.lru_cache(maxsize=64)
@@ -83,12 +86,11 @@ def _broker(app_or_url: Any, namespace: str, timeout: float) -> Voters:
     return Voters([("the broker", opened)], timeout)
 
 
-def _parse(url: str) -> dict[str, Any]:
-    return dict(parse_url(url))  # type: ignore[no-untyped-call]
-
-
-def _without_password(url: str) -> str:
-    where = _parse(url)
+def _without_password(number: int, url: str) -> str:
+    try:
+        where: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
+    except ValueError as exc:
+        raise ConfigurationError(f"servers[{number}] is no URL of a Redis: {exc}; mend it") from None
     return str(where.get("path") or f"{where.get('host', 'localhost')}:{where.get('port', 6379)}")
 
 

@@ -43,6 +43,10 @@ class Voter(View):
         keys = [k.grant(subject), k.line(subject), k.waiters(subject)]
         return bool(self._run("lock_release", keys, [owner, place, KEEP_PLACE_MS, k.prefix]))
 
+    def note(self, kind: str, node: str) -> bool:
+        """Leave an event of a node in the cluster's log."""
+        return bool(self._run("note", [self.keys.events], [kind, node, 1]))
+
     def listen(self, owner: str, seconds: float) -> None:
         """Wait until the owner is the first in a line for something free, or so many seconds."""
         self.client.blpop([self.keys.turn(owner)], timeout=seconds)

@@ -81,6 +81,21 @@ def _define(app: Celery) -> None:
     def fail() -> None:
         raise ValueError("as asked")
 
+    for on_locked in ("retry", "skip", "wait"):
+        _define_exclusive(app, on_locked)
+
+
+def _define_exclusive(app: Celery, on_locked: Any) -> None:
+    @app.task(shared=False, name=f"alone.{on_locked}", max_retries=0, bind=True)
+    @scheduler.exclusive("{key}", on_locked, ttl=2, countdown=0.2, wait=20)
+    def alone(self: Any, key: str, seconds: float = 0.0) -> list[int]:
+        """How many run at once, counted on an independent server; the token; retries of the task's own."""
+        inside = _ledger(app).incr(f"inside:{key}")
+        time.sleep(seconds)
+        _ledger(app).decr(f"inside:{key}")
+        held = scheduler.current_lock()
+        return [inside, held.token if held else 0, self.request.retries]
+
 
 def _ledger(app: Celery) -> Any:
     import redis

@@ -1,0 +1,1 @@
+"""Breaks holders of locks and leaders on purpose: ``python -m tests.chaos.locks``."""

@@ -1,0 +1,95 @@
+"""``scheduler.exclusive`` on running nodes: what overlaps, what callers see, what a killed worker leaves."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from celery import Celery, chain, states
+from kombu.exceptions import OperationalError
+
+import scheduler
+from scheduler.errors import ConfigurationError, LockNotAcquired, TaskSkipped
+from tests.support.nodes import state_of, worker
+from tests.support.servers import Server
+from tests.support.waiting import wait_until
+
+TIMEOUT = 40
+GRANT = "{switchyard}:grant:lock:k"
+
+
+def held(server: Server) -> bool:
+    """Whether a task holds the lock."""
+    return bool(server.client().exists(GRANT))
+
+
+def test_retried_skipped_and_waiting_tasks(app: Celery, clean_valkey: Server, tmp_path: Path) -> None:
+    """Tasks that must not overlap would, or their callers would wait for ever for one that did not run."""
+    with worker(clean_valkey, tmp_path, slots=3):
+        first = app.tasks["alone.retry"].delay("k", 2.0)
+        wait_until(lambda: held(clean_valkey), "the first task has the lock")
+        skipped = app.tasks["alone.skip"].delay(key="k")
+        in_chain = chain(app.tasks["alone.skip"].si("k"), app.tasks["add"].si(1, 1)).delay()
+        retried = app.tasks["alone.retry"].delay("k")
+        for result in (skipped, in_chain):
+            with pytest.raises(TaskSkipped, match="'k' is held"):
+                result.get(timeout=TIMEOUT)
+            assert result.state == states.REVOKED
+        wait_until(lambda: retried.state == states.RETRY, "the other one says that it is retried")
+        assert isinstance(retried.info, LockNotAcquired)
+        waits = app.tasks["alone.wait"].delay("k")
+        other_key = app.tasks["alone.retry"].delay("another")
+        outcomes = [r.get(timeout=TIMEOUT) for r in (first, retried, waits, other_key)]
+        assert [inside for inside, _, _ in outcomes] == [1, 1, 1, 1]
+        tokens = [token for _, token, _ in outcomes]
+        assert tokens[0] < min(tokens[1:3])
+        # max_retries is 0: had waiting for the lock counted, the task would have failed.
+        assert [retries for _, _, retries in outcomes] == [0, 0, 0, 0]
+        kinds = {event.kind for event in state_of(clean_valkey).events() if event.node == "n1"}
+        assert {"locked", "skipped"} <= kinds
+    assert not held(clean_valkey)
+
+
+def test_a_killed_worker_blocks_nobody_for_longer_than_the_ttl(
+    app: Celery, clean_valkey: Server, tmp_path: Path
+) -> None:
+    """One kill would stop all tasks of a customer for good."""
+    with worker(clean_valkey, tmp_path, "a", queues="a", slots=1, pool="prefork") as a:
+        app.tasks["alone.retry"].apply_async(("k", 60.0), queue="a")
+        wait_until(lambda: held(clean_valkey), "the first task has the lock")
+        with worker(clean_valkey, tmp_path, "b"):
+            assert held(clean_valkey)
+            a.kill()
+            killed_at = time.monotonic()
+            clean_valkey.client(63).delete("inside:k")
+            assert app.tasks["alone.wait"].delay("k").get(timeout=TIMEOUT)[0] == 1
+            assert time.monotonic() - killed_at < 2 + 1 + 2  # ttl, a second, and a slow machine
+
+
+def test_outside_a_worker_it_locks_all_the_same(app: Celery, clean_valkey: Server) -> None:
+    """A call in a shell or an eager test would overlap with the tasks, or retry for ever."""
+    alone = app.tasks["alone.retry"]
+    url = [clean_valkey.url()]
+
+    @scheduler.exclusive("k", servers=url)
+    def plain() -> bool:
+        return held(clean_valkey)
+
+    assert plain()
+    with scheduler.lock("k", servers=url):
+        with pytest.raises(LockNotAcquired):
+            plain()
+        with pytest.raises((LockNotAcquired, ConfigurationError)):
+            alone("k")
+        assert isinstance(alone.apply(("k",)).result, LockNotAcquired)
+
+
+def test_wrong_use_is_found_where_the_task_is_defined(app: Celery) -> None:
+    """A key that names no argument would fail at every run, or a call with wrong arguments at none."""
+    with pytest.raises(ConfigurationError, match="takes customer"):
+        scheduler.exclusive("customer:{customer_id}")(lambda customer: None)
+    with pytest.raises(ConfigurationError, match="retry, skip, wait"):
+        scheduler.exclusive("x", on_locked="ignore")  # type: ignore[arg-type]
+    with pytest.raises((TypeError, OperationalError), match="key"):
+        app.tasks["alone.retry"].delay()
