@@ -46,12 +46,12 @@ _STARTS, _ENDS = 60.0, 20.0
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """``kills`` with SIGKILL and ``pauses`` with SIGSTOP of the leader; times in seconds."""
+    """``kills`` with SIGKILL and ``pauses`` with SIGSTOP of the leader, each ``every`` s at most after it leads."""
 
     rate: int = 200
     kills: int = 20
     pauses: int = 2
-    every: float = 9.0
+    every: float = 4.0
     ttl: float = 5.0
     processes: int = 3
     seed: int = 0
@@ -191,27 +191,31 @@ def _break(wishes: Wishes, candidates: Candidates, state: State, election: str) 
     dice = random.Random(wishes.seed)
     faults = ["kill"] * wishes.kills + ["pause"] * wishes.pauses
     dice.shuffle(faults)
+    term = 0
     for number, fault in enumerate(faults):
-        leader = wait_until(lambda: _lead(state, election), "somebody leads", timeout=_STARTS)
-        time.sleep(wishes.every * dice.uniform(0.5, 1.5))
+        leader = _leader_after(term, state, election)
+        time.sleep(wishes.every * dice.uniform(0.1, 1.0))
         leader = lead(state, election) or leader
-        print(
-            f"{number + 1}/{len(faults)}: {fault} {leader.pid}, term {leader.term}",
-            file=sys.stderr,
-            flush=True,
-        )
+        term = leader.term
+        print(f"{number + 1}/{len(faults)}: {fault} {leader.pid}, term {term}", file=sys.stderr, flush=True)
         if fault == "kill":
             yield time.time()
             candidates.kill(leader.pid)
         else:
             candidates.pause(leader.pid, wishes.ttl * 1.5)
-    wait_until(lambda: _lead(state, election), "somebody leads at the end", timeout=_STARTS)
+    _leader_after(term, state, election)
     # Whoever leads now catches up on what the last fault held up.
-    time.sleep(wishes.every)
+    time.sleep(wishes.ttl + 1.0)
 
 
-def _lead(state: State, election: str) -> Lead | None:
-    return lead(state, election)
+def _leader_after(term: int, state: State, election: str) -> Lead:
+    """A dead leader stands in Redis until its lease ends; this is the one after it."""
+
+    def found() -> Lead | None:
+        leader = lead(state, election)
+        return leader if leader is not None and leader.term > term else None
+
+    return wait_until(found, f"somebody leads after term {term}", timeout=_STARTS)
 
 
 def judge(
@@ -265,7 +269,13 @@ def show(verdict: Verdict) -> None:
 @click.option("--rate", type=click.IntRange(1), default=200, show_default=True, help="Ticks due a second.")
 @click.option("--kills", type=click.IntRange(0), default=20, show_default=True)
 @click.option("--pauses", type=click.IntRange(0), default=2, show_default=True)
-@click.option("--every", type=click.FloatRange(0.5), default=9.0, show_default=True, help="Mean seconds.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0.5),
+    default=4.0,
+    show_default=True,
+    help="Longest that one leads, in seconds.",
+)
 @click.option("--ttl", type=click.FloatRange(1), default=5.0, show_default=True, help="Seconds.")
 @click.option("--seed", type=int, default=None, help="The same seed makes the same plan.")
 def main(rate: int, kills: int, pauses: int, every: float, ttl: float, seed: int | None) -> None:
