@@ -46,7 +46,7 @@ _STARTS, _ENDS = 60.0, 20.0
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """``kills`` with SIGKILL and ``pauses`` with SIGSTOP of the leader, each ``every`` s at most after it leads."""
+    """``kills`` with SIGKILL and ``pauses`` with SIGSTOP of the leader, ``every`` s at most after it leads."""
 
     rate: int = 200
     kills: int = 20

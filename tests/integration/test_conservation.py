@@ -28,7 +28,7 @@ from tests.support.servers import Server
 MAX_DELIVERIES = 3
 NAMES = st.sampled_from(["a", "b", "c"])
 #: An entry, an instant of it, and how much further the tick covers it.
-TICKS = st.tuples(st.sampled_from(["e", "f"]), st.integers(1, 50), st.integers(0, 3))
+TICKS = st.tuples(st.sampled_from(["e", "f"]), st.integers(1, 12), st.integers(0, 2))
 
 
 def place_ticks(
