@@ -49,7 +49,7 @@ _GOOD = (0, -signal.SIGTERM)
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """``kills`` by SIGKILL and ``pauses`` by SIGSTOP of who leads, each ``every`` s after it leads, or earlier."""
+    """``kills`` by SIGKILL and ``pauses`` by SIGSTOP of who leads, ``every`` s after it leads, or earlier."""
 
     rate: int = 200
     kills: int = 20
