@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import subprocess
@@ -95,21 +96,18 @@ def _measure(port: int, entries: int, every: float, spread: bool, seconds: float
     state = open_state(app, Settings())
     try:
         begin = datetime.fromtimestamp(state.now_ms() // 1000, UTC) + _AT_FIRST
-        known = _fill(app, state, entries, every, begin if spread else None, begin)
+        known = _fill(app, state, entries, every, spread, begin)
         with _leader(app, state, port):
             arrivals = _collect(client, begin, seconds)
         due = _due(state.keys.prefix, known, begin, begin + timedelta(seconds=seconds))
-        missing = due.keys() - arrivals.keys()
-        if missing:
-            raise RuntimeError(f"{len(missing)} of {len(due)} ticks never came")
-        return [arrivals[task] - instant for task, instant in due.items()]
+        return [arrivals.get(task, math.inf) - instant for task, instant in due.items()]
     finally:
         app.close()
         client.close()
 
 
 def _fill(
-    app: Celery, state: State, entries: int, every: float, spread: datetime | None, begin: datetime
+    app: Celery, state: State, entries: int, every: float, spread: bool, begin: datetime
 ) -> list[Entry]:
     """Store the entries, the first due at ``begin``, all of them or one after the other."""
     app.conf.beat_schedule = {
