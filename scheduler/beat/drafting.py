@@ -37,7 +37,7 @@ def tick_id(scope: str, entry: str, instant: datetime) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{scope}{entry} {to_us(instant)}"))
 
 
-class Press:
+class Sender:
     """Makes and sends the messages of one application's ticks, over a connection of its own."""
 
     def __init__(self, app: Any) -> None:
@@ -106,8 +106,3 @@ def _options(definition: Definition, at: datetime) -> dict[str, Any]:
     if (countdown := options.pop("countdown", None)) is not None:
         options["eta"] = at + timedelta(seconds=countdown)
     return options
-
-
-def messages_in(all_drafted: Iterable[Drafted]) -> int:
-    """How many messages these are."""
-    return sum(len(drafted.messages) for drafted in all_drafted)

@@ -16,7 +16,7 @@ from kombu.exceptions import BatchPublishError, OperationalError
 from redis.exceptions import RedisError
 
 from scheduler.beat.clock import ServerClock
-from scheduler.beat.drafting import Drafted, Press
+from scheduler.beat.drafting import Drafted, Sender
 from scheduler.beat.entries import Entry
 from scheduler.beat.instants import next_instant
 from scheduler.beat.plan import plan
@@ -48,10 +48,10 @@ class Leader:
     """The work of one term. ``leads`` is asked before anything is sent; ``look`` is in seconds."""
 
     def __init__(
-        self, storage: Storage, press: Press, clock: ServerClock, leads: Callable[[], bool], look: float
+        self, storage: Storage, sender: Sender, clock: ServerClock, leads: Callable[[], bool], look: float
     ) -> None:
         self._storage = storage
-        self._press = press
+        self._sender = sender
         self._clock = clock
         self._leads = leads
         self._look_every = look
@@ -146,7 +146,7 @@ class Leader:
             self._rest(entry.key, now, _BROKEN)
             return
         try:
-            drafted = self._press.draft(entry, what, now)
+            drafted = self._sender.draft(entry, what, now)
         except CONNECTION_ERRORS:
             raise
         except Exception:
@@ -167,7 +167,7 @@ class Leader:
             messages += len(drafted.messages)
         if not self._leads():
             return
-        self._press.send(due)
+        self._sender.send(due)
         self._records.extend(drafted.record for drafted in due)
         _log.debug("Sent %d messages of %d entries.", messages, len(due))
 

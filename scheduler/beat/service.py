@@ -13,7 +13,7 @@ from redbeat.schedulers import acquire_distributed_beat_lock
 
 from scheduler.agreement.election import Election
 from scheduler.beat.clock import ServerClock
-from scheduler.beat.drafting import Press
+from scheduler.beat.drafting import Sender
 from scheduler.beat.lead import announce
 from scheduler.beat.leader import CONNECTION_ERRORS, Leader
 from scheduler.beat.storage import Storage
@@ -44,7 +44,7 @@ class Beat:
         self._look = look
         self._clock = ServerClock(state.client)
         self._storage = Storage.open(app, state.client)
-        self._press = Press(app)
+        self._sender = Sender(app)
         self._wake = threading.Event()
         self._stopping = False
         self.election = Election(election_name(app), ttl, on_gain=self._gained, on_loss=self._lost)
@@ -75,7 +75,7 @@ class Beat:
                     leader = None
                     self._wait(_AGAIN)
             self._finish(leader)
-        self._press.close()
+        self._sender.close()
 
     def stop(self) -> None:
         """Let :meth:`run` end. A signal handler may call it."""
@@ -83,7 +83,7 @@ class Beat:
         self._wake.set()
 
     def _new_leader(self) -> Leader:
-        return Leader(self._storage, self._press, self._clock, lambda: self.election.is_leader, self._look)
+        return Leader(self._storage, self._sender, self._clock, lambda: self.election.is_leader, self._look)
 
     def _finish(self, leader: Leader | None) -> None:
         if leader is not None and self.election.is_leader:

@@ -15,7 +15,7 @@ from redbeat.schedules import rrule
 
 import scheduler
 from scheduler.beat.clock import ServerClock
-from scheduler.beat.drafting import Press, tick_id
+from scheduler.beat.drafting import Sender, tick_id
 from scheduler.beat.entries import Entry
 from scheduler.beat.leader import Leader
 from scheduler.beat.plan import Missed, plan
@@ -38,7 +38,7 @@ class Bed:
         self.app = make_app(server.url(), scheduler.Settings(refresh=60))
         self.state: State = open_state(self.app, Settings())
         self.storage = Storage.open(self.app, self.state.client)
-        self.press = Press(self.app)
+        self.sender = Sender(self.app)
         self.now = ServerClock(self.state.client).now()
 
     def install(self, **entries: dict[str, Any]) -> None:
@@ -53,7 +53,7 @@ class Bed:
 
     def leader(self, leads: bool = True) -> Leader:
         """A leader of some term, to be driven by turns."""
-        return Leader(self.storage, self.press, ServerClock(self.state.client), lambda: leads, look=0.1)
+        return Leader(self.storage, self.sender, ServerClock(self.state.client), lambda: leads, look=0.1)
 
     def messages(self, queue: str = "celery") -> list[dict[str, Any]]:
         """What is on a queue, oldest first."""
@@ -78,7 +78,7 @@ class Bed:
 def bed(server: Server) -> Iterator[Bed]:
     made = Bed(server)
     yield made
-    made.press.close()
+    made.sender.close()
     made.app.close()
 
 
@@ -166,7 +166,7 @@ def test_a_leader_that_died_before_it_recorded_is_found_out(bed: Bed) -> None:
     entry = bed.entry("one")
     what = plan(entry.definition.schedule, entry.last, bed.now, bed.now, Missed.ONCE)
     assert what is not None
-    bed.press.send([bed.press.draft(entry, what, bed.now)])
+    bed.sender.send([bed.sender.draft(entry, what, bed.now)])
     assert bed.ids() == [bed.tick("one", instant)]
     leader = bed.leader()
     wait_until(lambda: leader.turn() == 0 and bed.entry("one").last == instant, "the successor records it")
@@ -184,10 +184,10 @@ def test_a_leader_that_slept_sends_nothing_again_and_moves_nothing_back(
     entry = bed.entry("one")
     old = plan(entry.definition.schedule, entry.last, entry.last + HOUR, entry.last + HOUR, Missed.ONCE)
     assert old is not None
-    drafted = bed.press.draft(entry, old, bed.now)
+    drafted = bed.sender.draft(entry, old, bed.now)
     turn_until_sent(bed, bed.leader(), 1)
     moved = bed.entry("one")
-    bed.press.send([drafted])
+    bed.sender.send([drafted])
     bed.storage.record([drafted.record])
     assert len(bed.messages()) == 1
     assert bed.entry("one") == moved
