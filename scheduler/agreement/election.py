@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 import threading
@@ -28,9 +29,9 @@ class Election:
     A leader renews every third of the ttl (seconds). One that cannot, steps down by its own clock before its
     lease ends on the servers: ``is_leader`` is False from that instant, and ``on_loss`` is called in what is
     left, 5 % of the ttl. So two lead at once only if a process is paused: it may act once more when it wakes,
-    before it looks at its clock. Send the ``term`` with what you write and refuse a lower one. Leaving calls
-    ``on_loss``, then resigns: a candidate that waits leads at once. After the death of a leader another leads
-    within the ttl and a second.
+    before it looks at its clock. Send the ``term`` with what you write, and refuse a lower one there.
+    Stopping, or a normal end of the process, calls ``on_loss``, then resigns: a candidate that waits leads at
+    once. After the death of a leader another leads within the ttl and a second.
 
     ``servers`` is as for :func:`scheduler.lock`.
     """
@@ -75,6 +76,7 @@ class Election:
             target=self._stand, args=(chosen,), name=f"switchyard-election-{self.name}", daemon=True
         )
         self._thread.start()
+        atexit.register(self.stop)
 
     def stop(self) -> None:
         """Resign if this process leads, and stand no more; returns when that is done.
@@ -83,6 +85,7 @@ class Election:
         """
         if self._thread is None:
             return
+        atexit.unregister(self.stop)
         self._stopping.set()
         self._over.set()
         if self._thread is not threading.current_thread():

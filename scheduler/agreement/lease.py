@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import threading
@@ -42,11 +43,12 @@ class Lease:
         self._owner = secrets.token_hex(16)
         self._place = 0
         self._turn = threading.Lock()
+        self._process = os.getpid()
 
     @property
     def valid(self) -> bool:
         """Whether nobody else can have it now, as far as clocks can say."""
-        return now() < self.until
+        return now() < self.until and self._is_mine
 
     def acquire(self, wait: float, stopped: Callable[[], bool] = lambda: False) -> Attempt:
         """Ask, and if it is not to be had, wait in the line for so many seconds or until ``stopped``."""
@@ -57,8 +59,8 @@ class Lease:
             if attempt.outcome is Outcome.WON or left <= 0 or stopped():
                 break
             self._voters.listen(self._owner, min(left, attempt.again))
-        if attempt.outcome is not Outcome.WON:
-            self._leave(attempt, was_in_line=wait > 0)
+        if self._place:
+            self.release()  # the place in the line is all that there is to give back
         return attempt
 
     def renew(self) -> bool | None:
@@ -68,9 +70,16 @@ class Lease:
 
     def release(self) -> bool | None:
         """Give it back; False if the servers had given it up before, None if too few answered to say."""
+        if not self._is_mine:
+            return False
         with self._turn:
             self.until = float("-inf")
             return self._release(place=0)
+
+    @property
+    def _is_mine(self) -> bool:
+        """Whether this process took it: a fork of the holder does not hold it."""
+        return os.getpid() == self._process
 
     def _ask(self, in_line: bool) -> Attempt:
         with self._turn:
@@ -100,16 +109,12 @@ class Lease:
         """Give back what a minority granted; the place in the line stays, the same one on all servers."""
         outcome = close(ballots, len(self._voters))
         left = min((ballot.left for ballot in ballots if ballot.left > 0), default=LISTEN)
-        may_yet_grant = len(ballots) < len(self._voters)
-        if len(self._voters) > 1 and (may_yet_grant or any(ballot.granted for ballot in ballots)):
-            self._release(self._place)
+        split = any(ballot.granted for ballot in ballots)
+        if split or 0 < len(ballots) < len(self._voters):
+            self._release(self._place)  # also on those whose grant may still be on its way
+        if split:
             left = min(left, random.uniform(0, _PAUSE))
         return Attempt(outcome, min(left, LISTEN), failures)
-
-    def _leave(self, attempt: Attempt, was_in_line: bool) -> None:
-        """Leave the line; and if the answer was lost, what was granted without our knowing."""
-        if was_in_line or attempt.outcome is Outcome.NO_QUORUM:
-            self.release()
 
     def _renew(self) -> bool | None:
         asked_at = now()

@@ -47,10 +47,11 @@ class Voters:
         if not self._lanes:
             return _collect([self._seats[0].run(operation)])
         deadline = time.monotonic() + self.timeout
-        pending = {
-            lane.submit(seat.run, operation, deadline)
-            for lane, seat in zip(self._lanes, self._seats, strict=True)
-        }
+        asked = zip(self._lanes, self._seats, strict=True)
+        try:
+            pending = {lane.submit(seat.run, operation, deadline) for lane, seat in asked}
+        except RuntimeError:  # the interpreter ends and lends no more threads: what is given back still goes
+            return _collect([seat.run(operation, deadline) for seat in self._seats])
         return _await(pending, deadline, enough)
 
     def listen(self, owner: str, seconds: float) -> None:

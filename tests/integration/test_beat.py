@@ -75,8 +75,8 @@ class Bed:
 
 
 @pytest.fixture
-def bed(server: Server) -> Iterator[Bed]:
-    made = Bed(server)
+def bed(clean_valkey: Server) -> Iterator[Bed]:
+    made = Bed(clean_valkey)
     yield made
     made.sender.close()
     made.app.close()
@@ -175,10 +175,10 @@ def test_a_leader_that_died_before_it_recorded_is_found_out(bed: Bed) -> None:
 
 @pytest.mark.parametrize("strategy", ["least_load", "random"])
 def test_a_leader_that_slept_sends_nothing_again_and_moves_nothing_back(
-    bed: Bed, server: Server, strategy: str
+    bed: Bed, clean_valkey: Server, strategy: str
 ) -> None:
     """A paused process would double a tick, or rewind the entry, when it wakes."""
-    Cluster.on(server).join("n1")
+    Cluster.on(clean_valkey).join("n1")
     bed.install(one=noop(3600, options={"placement": {"strategy": strategy}}))
     bed.go_back("one", 2 * 3600)
     entry = bed.entry("one")
@@ -215,7 +215,7 @@ def test_who_does_not_lead_sends_nothing(bed: Bed) -> None:
     assert bed.messages() == []
 
 
-def test_a_topic_exchange_gets_each_copy_and_a_broadcast_one(bed: Bed, server: Server) -> None:
+def test_a_topic_exchange_gets_each_copy_and_a_broadcast_one(bed: Bed, clean_valkey: Server) -> None:
     """Only the first queue of a topic would get the tick, or one that is not ours to place none."""
     from kombu import Exchange, Queue
 
@@ -231,7 +231,7 @@ def test_a_topic_exchange_gets_each_copy_and_a_broadcast_one(bed: Bed, server: S
         bed.go_back(name, 3600)
     turn_until_sent(bed, bed.leader(), 1)
     assert [len(bed.messages(queue)) for queue in ("a", "b", "brief")] == [1, 1, 1]
-    assert server.client().pttl("brief") > 0
+    assert clean_valkey.client().pttl("brief") > 0
 
 
 def test_one_bad_entry_does_not_hold_up_the_others(bed: Bed) -> None:

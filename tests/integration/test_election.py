@@ -63,9 +63,9 @@ def test_one_leads_and_resigns_on_exit(server: Server) -> None:
         assert first.told == [("gain", term), ("loss", term)]
 
 
-def test_a_leader_leads_for_many_ttls(server: Server) -> None:
+def test_a_leader_leads_for_many_ttls(clean_valkey: Server) -> None:
     """Leadership would flap although nothing is wrong."""
-    with Candidate(server.url(), ttl=0.5) as leader, Candidate(server.url(), ttl=0.5) as other:
+    with Candidate(clean_valkey.url(), ttl=0.5) as leader, Candidate(clean_valkey.url(), ttl=0.5) as other:
         wait_until(lambda: leader.leads or other.leads, "one leads")
         threading.Event().wait(2)
         assert len(leader.told + other.told) == 1
@@ -95,7 +95,7 @@ def test_a_leader_whose_term_was_taken_away_is_told_at_its_next_renewal(server: 
         assert not leader.leads
 
 
-def test_a_callback_that_fails_or_takes_long_costs_no_leadership(server: Server) -> None:
+def test_a_callback_that_fails_or_takes_long_costs_no_leadership(clean_valkey: Server) -> None:
     """A mistake in a callback would end the candidacy, or a slow start the term."""
     slow = threading.Event()
 
@@ -103,7 +103,7 @@ def test_a_callback_that_fails_or_takes_long_costs_no_leadership(server: Server)
         slow.wait(1.5)
         raise ValueError("as asked")
 
-    with scheduler.Election("e", 0.5, [server.url()], on_gain=gain) as election:
+    with scheduler.Election("e", 0.5, [clean_valkey.url()], on_gain=gain) as election:
         wait_until(lambda: election.is_leader, "it leads")
         term = election.term
         threading.Event().wait(1.5)

@@ -135,7 +135,7 @@ def test_the_operations_do_what_the_model_says(server: Server, monkeypatch: pyte
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=50,
+            max_examples=30,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
