@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from celery.schedules import crontab, schedule, solar
-from dateutil.rrule import MINUTELY
+from dateutil.rrule import DAILY
 from redbeat import RedBeatSchedulerEntry
 from redbeat.schedules import rrule
 
@@ -103,7 +103,7 @@ def test_every_type_of_schedule_is_kept(bed: Bed) -> None:
         "cron": crontab(minute="*/5", hour="8-17", day_of_week="mon-fri"),
         "interval": schedule(90.0),
         "sun": solar("sunset", 52.5, 13.4),
-        "rule": rrule(MINUTELY, dtstart=datetime(2026, 1, 1, tzinfo=UTC), count=10**7),
+        "rule": rrule(DAILY, dtstart=datetime(2026, 1, 1, tzinfo=UTC), count=10**5),
     }
     bed.install(**{name: noop(what) for name, what in schedules.items()})
     for name, what in schedules.items():
