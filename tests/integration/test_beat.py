@@ -215,23 +215,37 @@ def test_who_does_not_lead_sends_nothing(bed: Bed) -> None:
     assert bed.messages() == []
 
 
-def test_a_topic_exchange_gets_each_copy_and_a_broadcast_one(bed: Bed, clean_valkey: Server) -> None:
-    """Only the first queue of a topic would get the tick, or one that is not ours to place none."""
+def test_what_we_do_not_place_is_sent_once_as_well(bed: Bed, clean_valkey: Server) -> None:
+    """Only the first queue of a topic would get the tick, a broadcast or an expiring queue none, or two."""
     from kombu import Exchange, Queue
 
-    topic = Exchange("news", type="topic")
-    queues = (Queue("a", topic, routing_key="x.y"), Queue("b", topic, routing_key="x.y"))
+    topic, fanout = Exchange("news", type="topic"), Exchange("all", type="fanout")
+    queues = (Queue("a", topic, routing_key="x.#"), Queue("b", topic, routing_key="x.y"), Queue("c", fanout))
     bed.app.conf.task_queues = (*queues, Queue("brief", expires=60), Queue("celery"))
-    with bed.app.connection_for_write() as connection:
-        for queue in queues:
-            queue(connection.default_channel).declare()
-    to_topic = {"exchange": "news", "routing_key": "x.y", "exchange_type": "topic"}
-    bed.install(one=noop(3600, options=to_topic), two=noop(3600, options={"queue": "brief"}), mark=noop(3600))
-    for name in ("one", "two", "mark"):
-        bed.go_back(name, 3600)
-    turn_until_sent(bed, bed.leader(), 1)
-    assert [len(bed.messages(queue)) for queue in ("a", "b", "brief")] == [1, 1, 1]
-    assert clean_valkey.client().pttl("brief") > 0
+    for queue in queues:
+        # A connection of kombu's knows the types of exchanges that it declared itself.
+        queue(bed.sender._channel).declare()
+    bed.install(
+        one=noop(3600, options={"exchange": "news", "routing_key": "x.y", "exchange_type": "topic"}),
+        two=noop(3600, options={"queue": "brief"}),
+        three=noop(3600, options={"exchange": "all", "routing_key": "x", "exchange_type": "fanout"}),
+        mark=noop(3600),
+    )
+    before = {name: bed.go_back(name, 3600) for name in ("one", "two", "three", "mark")}
+    client = clean_valkey.client()
+    with client.pubsub(ignore_subscribe_messages=True) as heard:
+        heard.psubscribe("/0.all*")
+        turn_until_sent(bed, bed.leader(), 1)
+        for name, last in before.items():
+            bed.state.client.hdel(f"redbeat:{name}", "through")
+            RedBeatSchedulerEntry.from_key(f"redbeat:{name}", app=bed.app).reschedule(last)
+        leader = bed.leader()
+        wait_until(lambda: leader.turn() > 0, "the ghost of the leader has sent all again")
+        broadcasts = [got for _ in range(8) if (got := heard.get_message(timeout=0.05)) is not None]
+    assert [len(bed.messages(queue)) for queue in ("a", "b", "brief", "celery")] == [1, 1, 1, 1]
+    assert len(broadcasts) == 1
+    assert client.pttl("brief") > 0
+    client.close()
 
 
 def test_one_bad_entry_does_not_hold_up_the_others(bed: Bed) -> None:
