@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
 
-from scheduler.models import Intent, Placement
+from scheduler.models import Intent, Placement, Tick
 from scheduler.router import PlacementRequest
-from scheduler.scripts import script
+from scheduler.scripts import Script, script
 from scheduler.state import PLACE_BATCH_MAX, State
+
+#: Message property: a list that takes the message, instead of a queue, until its time comes.
+DRAFTS = "drafts"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that is to be placed, and the queue, lists ahead and priority step that it is for."""
+
+    request: PlacementRequest
+    queue: str
+    ahead: tuple[str, ...]
+    priority: int
+    message: str
+
+
+#: What a message becomes that is not to go yet: a letter or, where we do not place, the call that puts it.
+Draft = Letter | Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Consecutive messages that are placed together: one intent, one queue, one priority."""
+    """Consecutive messages that are placed together: one intent, one queue, one priority.
+
+    ``ticks`` are empty, or one for each message.
+    """
 
     intent: Intent
     queue: str
@@ -24,11 +45,18 @@ class _Run:
     priority: int
     placement: Placement
     messages: list[str] = field(default_factory=list)
+    ticks: list[Tick] = field(default_factory=list)
 
-    def takes(self, intent: Intent, queue: str, priority: int) -> bool:
+    def takes(self, intent: Intent, queue: str, priority: int, tick: Tick | None) -> bool:
         """Whether one more such message belongs to it."""
         alike = (self.intent, self.queue, self.priority) == (intent, queue, priority)
-        return alike and len(self.messages) < PLACE_BATCH_MAX
+        return alike and len(self.messages) < PLACE_BATCH_MAX and bool(self.ticks) == (tick is not None)
+
+    def add(self, message: str, tick: Tick | None) -> None:
+        """Take one more."""
+        self.messages.append(message)
+        if tick is not None:
+            self.ticks.append(tick)
 
 
 class PublishBatch(kombu_redis.PublishBatch):
@@ -38,25 +66,38 @@ class PublishBatch(kombu_redis.PublishBatch):
         super().__init__(channel, max_size)
         self._state = state
         self._run: _Run | None = None
-        # Taught in the same round trip: a server that restarted has forgotten them.
-        for name in ("place", "place_batch"):
-            self.pipeline.execute_command("SCRIPT LOAD", script(name).source)
+        self._taught: set[str] = set()
 
     def place(
-        self, request: PlacementRequest, queue: str, ahead: Sequence[str], priority: int, message: str
+        self,
+        request: PlacementRequest,
+        queue: str,
+        ahead: Sequence[str],
+        priority: int,
+        message: str,
+        tick: Tick | None = None,
     ) -> None:
-        """Buffer one message. It joins the run before it, or starts one; an unbounded one ranks anew."""
+        """Buffer one message. It joins the run before it, or starts one; an unbounded one ranks anew.
+
+        That of a ``tick`` is dropped by the server if the tick was sent already.
+        """
         self._buffered += 1
-        if self._run is not None and self._run.takes(request.intent, queue, priority):
-            self._run.messages.append(message)
+        if self._run is not None and self._run.takes(request.intent, queue, priority, tick):
+            self._run.add(message, tick)
             return
         self._close_run()
         placement = request.placement(queue, priority, self._state.snapshot)
         if placement.bounded:
-            self._run = _Run(request.intent, queue, tuple(ahead), priority, placement, [message])
+            self._run = _Run(request.intent, queue, tuple(ahead), priority, placement)
+            self._run.add(message, tick)
             request.placer.cluster.expect(placement.candidates)
         else:
-            self._call("place", self._state.place_command(placement, queue, ahead, priority, message))
+            keys, args = self._state.place_command(placement, queue, ahead, priority, message)
+            if tick is None:
+                self._call(script("place"), keys, args)
+            else:
+                own = [*args, *self._state.tick_args([tick])]
+                self._call(script("tick", "place"), [*keys, self._state.keys.ticks], own)
             request.placer.cluster.expect(placement.candidates[:1])
 
     def add(self, name: str, *args: Any) -> None:
@@ -84,13 +125,21 @@ class PublishBatch(kombu_redis.PublishBatch):
 
     def _close_run(self) -> None:
         run, self._run = self._run, None
-        if run is not None:
-            command = self._state.place_batch_command(
-                run.placement, run.queue, run.ahead, run.priority, run.messages
-            )
-            self._call("place_batch", command)
+        if run is None:
+            return
+        keys, args = self._state.place_batch_command(
+            run.placement, run.queue, run.ahead, run.priority, run.messages
+        )
+        if run.ticks:
+            own = [*args, *self._state.tick_args(run.ticks), len(run.ticks)]
+            self._call(script("tick_batch", "place_batch"), [*keys, self._state.keys.ticks], own)
+        else:
+            self._call(script("place_batch"), keys, args)
 
-    def _call(self, name: str, command: tuple[list[str], list[str | bytes | int]]) -> None:
-        keys, args = command
+    def _call(self, operation: Script, keys: list[str], args: list[str | bytes | int]) -> None:
+        if operation.name not in self._taught:
+            # Taught in the same round trip: a server that restarted has forgotten it.
+            self.pipeline.execute_command("SCRIPT LOAD", operation.source)
+            self._taught.add(operation.name)
         # In lower case, because kombu's prefixing pipeline takes EVALSHA for one of its own.
-        self.pipeline.execute_command("evalsha", script(name).sha, len(keys), *keys, *args)
+        self.pipeline.execute_command("evalsha", operation.sha, len(keys), *keys, *args)

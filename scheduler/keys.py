@@ -117,6 +117,16 @@ class Keys:
         """List that expires: the first in a line blocks on it, and looks when it rings."""
         return f"{self.prefix}turn:{owner}"
 
+    @property
+    def ticks(self) -> str:
+        """Sorted set: periodic entry -> the instant through which its ticks were sent, in us."""
+        return self.prefix + "ticks"
+
+    @property
+    def beat(self) -> str:
+        """Hash: the process that took the lead in periodic tasks last, and its term."""
+        return self.prefix + "beat"
+
     def node(self, name: str) -> str:
         """Hash: what a node says of itself, its epoch, and ``placed:STRATEGY`` -> tasks placed on it."""
         return f"{self.prefix}node:{name}"

@@ -138,6 +138,18 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Tick:
+    """One run of a periodic entry, due at ``instant``; after it, none that is due up to ``through`` is sent.
+
+    Both are us of Unix time.
+    """
+
+    entry: str
+    instant: int
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One message handed to a node; it came from the list ``home``, and ``deaths`` nodes died with it."""
 

@@ -22,7 +22,7 @@ def _read(name: str) -> str:
 
 
 @cache
-def script(name: str) -> Script:
-    """The operation of this name, read once per process."""
-    source = f"{_read('_prelude')}\n{_read(name)}".encode()
-    return Script(name, source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
+def script(*names: str) -> Script:
+    """The operation of this name, or one file in front of another; read once per process."""
+    source = "\n".join(map(_read, ("_prelude", *names))).encode()
+    return Script("+".join(names), source, hashlib.sha1(source, usedforsecurity=False).hexdigest())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from scheduler.models import Claim, Placed, Placement
+from scheduler.models import Claim, Placed, Placement, Tick
 from scheduler.replies import Claimed, Crash, Reaped, Registration, Renewal, Settlement, read_state, text
 from scheduler.scripts import script
 from scheduler.view import BATCH, MAX_BATCHES, View
@@ -22,6 +22,8 @@ SETTLE_MAX = 500
 PLACE_BATCH_MAX = 200
 #: Claims that one release may carry.
 RELEASE_MAX = 250
+#: How long the mark of a tick is kept, in us (7 days): longer than anybody lets a leader sleep and wake.
+MARK_US = 604_800_000_000
 
 #: Seconds in which a node must have told a caller that its task was given up, before another tries.
 ANNOUNCE_S = 30
@@ -174,6 +176,14 @@ class State(View):
         keys, args = self.place_command(placement, queue, ahead, priority, message)
         index, outstanding = self._run("place", keys, args)
         return Placed(placement.candidates[index - 1], outstanding) if index else Placed(None)
+
+    def tick_args(self, ticks: Sequence[Tick]) -> list[str | bytes | int]:
+        """What tick, and before its count tick_batch, want behind ARGV; behind KEYS, ``keys.ticks``."""
+        return [*(part for tick in ticks for part in (tick.entry, tick.instant, tick.through)), MARK_US]
+
+    def mark(self, tick: Tick) -> bool:
+        """Mark a tick as sent; False if it was, or a later one of its entry."""
+        return bool(self._run("mark", [self.keys.ticks], self.tick_args([tick])))
 
     def claim_command(
         self,

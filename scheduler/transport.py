@@ -7,6 +7,7 @@ claims. Everything else, replies and events and other people's consumers, stays 
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
@@ -14,7 +15,7 @@ from kombu.transport.redis import Empty
 from kombu.utils.json import dumps, loads
 from redis import Redis
 
-from scheduler.batch import PublishBatch
+from scheduler.batch import DRAFTS, Draft, Letter, PublishBatch
 from scheduler.claiming import Claimant, Sources
 from scheduler.delivery import DELIVERY
 from scheduler.keys import Keys
@@ -23,6 +24,9 @@ from scheduler.poller import Poller
 from scheduler.qos import Message, QoS, UnreadableMessage, redelivered
 from scheduler.router import PLACEMENT, PlacementRequest
 from scheduler.state import State
+
+#: Message properties that are for us and go no further.
+_OURS = frozenset({PLACEMENT, DRAFTS})
 
 
 class Placing:
@@ -62,13 +66,15 @@ class Placing:
     # -- placing --------------------------------------------------------------------------------------
 
     def _put(self: Any, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
-        request, message = _split(message)
+        request, drafts, message = _split(message)
+        if drafts is not None:
+            drafts.append(self._draft(request, queue, message))
+            return
         # A queue that expires lives and dies with its one list; an inbox would outlive it.
         if request is None or queue in self._expires:
             super()._put(queue, message, **kwargs)  # type: ignore[misc]
             return
-        step = self.priority(self._get_message_priority(message, reverse=False))
-        ahead = [self._q_for_pri(queue, before) for before in self.priority_steps if before <= step]
+        step, ahead = self._step_and_ahead(queue, message)
         batch = kwargs.get("_publish_batch")
         if batch is not None:
             batch.place(request, queue, ahead, step, dumps(message))
@@ -77,10 +83,26 @@ class Placing:
         placement = request.placement(queue, step, state.snapshot)
         request.placer.cluster.note(state.place(placement, queue, ahead, step, dumps(message)))
 
+    def _step_and_ahead(self: Any, queue: str, message: dict[str, Any]) -> tuple[int, list[str]]:
+        """The message's priority step, and the lists whose tasks go before it; the last is its own."""
+        step = self.priority(self._get_message_priority(message, reverse=False))
+        return step, [self._q_for_pri(queue, before) for before in self.priority_steps if before <= step]
+
+    def _draft(self: Any, request: PlacementRequest | None, queue: str, message: dict[str, Any]) -> Draft:
+        if request is None or queue in self._expires:
+            return partial(super()._put, queue, message)  # type: ignore[misc]
+        step, ahead = self._step_and_ahead(queue, message)
+        return Letter(request, queue, tuple(ahead), step, dumps(message))
+
     def _put_fanout(
         self: Any, exchange: str, message: dict[str, Any], routing_key: str, **kwargs: Any
     ) -> None:
-        super()._put_fanout(exchange, _split(message)[1], routing_key, **kwargs)  # type: ignore[misc]
+        _, drafts, message = _split(message)
+        put = partial(super()._put_fanout, exchange, message, routing_key)  # type: ignore[misc]
+        if drafts is not None:
+            drafts.append(put)
+        else:
+            put(**kwargs)
 
     def create_publish_batch(self: Any, max_size: int) -> PublishBatch:
         """A batch that places what it is given."""
@@ -241,17 +263,19 @@ class SentinelTransport(Transport):
     Channel = SentinelChannel
 
 
-def _split(message: dict[str, Any]) -> tuple[PlacementRequest | None, dict[str, Any]]:
-    """The request for a placement and the message without it, with the time in its place.
+def _split(message: dict[str, Any]) -> tuple[PlacementRequest | None, list[Draft] | None, dict[str, Any]]:
+    """The request for a placement, where to put drafts, and the message without both, with the time.
 
     The message itself stays as it is: a topic exchange puts it several times, a broken connection again.
     """
-    request = message["properties"].get(PLACEMENT)
-    if request is None:
-        return None, message
-    properties = {name: value for name, value in message["properties"].items() if name != PLACEMENT}
+    own = message["properties"]
+    request, drafts = own.get(PLACEMENT), own.get(DRAFTS)
+    if request is None and drafts is None:
+        return None, None, message
+    properties = {name: value for name, value in own.items() if name not in _OURS}
     properties.setdefault("timestamp", time.time())  # AMQP's own property; the age that `queues` shows
-    return (request if isinstance(request, PlacementRequest) else None), {**message, "properties": properties}
+    message = {**message, "properties": properties}
+    return (request if isinstance(request, PlacementRequest) else None), drafts, message
 
 
 def _payload(claim: Claim, tag: str) -> dict[str, Any]:

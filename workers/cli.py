@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from scheduler import __version__
+from workers.commands.beat import beat
 from workers.commands.check import check
 from workers.commands.dead import dead
 from workers.commands.drain import drain, resume
@@ -23,7 +24,7 @@ def main() -> None:
     """
 
 
-for command in (worker, nodes, queues, drain, resume, dead, flower, check):
+for command in (worker, beat, nodes, queues, drain, resume, dead, flower, check):
     main.add_command(command)
 
 

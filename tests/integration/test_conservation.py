@@ -18,13 +18,32 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from scheduler.models import Selector
+from scheduler.models import Placement, Selector, Tick
 from scheduler.replies import Claimed, Crash
+from scheduler.scripts import script
+from scheduler.state import State
 from tests.support.cluster import LEASE_MS, Cluster
 from tests.support.servers import Server
 
 MAX_DELIVERIES = 3
 NAMES = st.sampled_from(["a", "b", "c"])
+#: An entry, an instant of it, and how much further the tick covers it.
+TICKS = st.tuples(st.sampled_from(["e", "f"]), st.integers(1, 12), st.integers(0, 2))
+
+
+def place_ticks(
+    state: State, placement: Placement, messages: list[str], ticks: list[Tick], batch: bool
+) -> None:
+    """Place messages of ticks on queue ``q``, all at once or the only one."""
+    if batch:
+        operation = script("tick_batch", "place_batch")
+        keys, args = state.place_batch_command(placement, "q", ["q"], 0, messages)
+        args = [*args, *state.tick_args(ticks), len(ticks)]
+    else:
+        operation = script("tick", "place")
+        keys, args = state.place_command(placement, "q", ["q"], 0, messages[0])
+        args = [*args, *state.tick_args(ticks)]
+    state.client.eval(operation.source.decode(), len(keys) + 1, *keys, state.keys.ticks, *args)
 
 
 class Machine(RuleBasedStateMachine):
@@ -44,6 +63,7 @@ class Machine(RuleBasedStateMachine):
         self.held: dict[tuple[str, str], dict[str, str]] = {}
         self.bounded_only = True
         self.incarnations = 0
+        self.through: dict[str, int] = {}
 
     def teardown(self) -> None:
         """Let the connection go."""
@@ -74,6 +94,24 @@ class Machine(RuleBasedStateMachine):
         node = self.cluster.place(f"m{self.published}", *names, bounded=bounded, selector=selector)
         if node is not None and bounded:
             assert self.cluster.outstanding(node) <= self.limits[node]
+
+    @rule(
+        names=st.lists(NAMES, unique=True), ticks=st.lists(TICKS, min_size=1, max_size=4), batch=st.booleans()
+    )
+    def tick(self, names: list[str], ticks: list[tuple[str, int, int]], batch: bool) -> None:
+        """A leader, or the ghost of one, sends ticks of periodic entries; those sent already are refused."""
+        for group in [ticks] if batch else [[tick] for tick in ticks]:
+            messages = [self._message_of(*tick) for tick in group]
+            sent = [Tick(entry, instant, instant + more) for entry, instant, more in group]
+            place_ticks(self.cluster.state, Placement(tuple(names), True), messages, sent, batch)
+
+    def _message_of(self, entry: str, instant: int, more: int) -> str:
+        """What to send: a new message, or one that must not arrive anywhere."""
+        if instant <= self.through.get(entry, 0):
+            return "sent already"
+        self.through[entry] = instant + more
+        self.published += 1
+        return f"m{self.published}"
 
     @rule(name=NAMES, want=st.integers(1, 4))
     def claim(self, name: str, want: int) -> None:

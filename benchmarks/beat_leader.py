@@ -1,0 +1,19 @@
+"""A leader for ``benchmarks.beat``, over entries that are stored already."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from benchmarks.beat import make_app
+from scheduler.beat.service import Beat
+from scheduler.broker import open_state
+from scheduler.settings import Settings
+
+if __name__ == "__main__":
+    app = make_app(os.environ["TEST_BROKER"])
+    app.set_current()
+    app.finalize()
+    beat = Beat(app, open_state(app, Settings()))
+    signal.signal(signal.SIGTERM, lambda *_: beat.stop())
+    beat.run()

@@ -1,0 +1,180 @@
+"""What the leader does in its term: looks for entries that are due soon, drafts, sends in time, records.
+
+All in small turns of one thread, the most urgent first, so that a tick waits some milliseconds at most for
+the work on others. What it knows is in the storage; when a turn fails, or the term is over, it is dropped.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from kombu.exceptions import BatchPublishError, OperationalError
+from redis.exceptions import RedisError
+
+from scheduler.beat.clock import ServerClock
+from scheduler.beat.drafting import Drafted, Sender
+from scheduler.beat.entries import Entry
+from scheduler.beat.instants import next_instant
+from scheduler.beat.plan import plan
+from scheduler.beat.storage import BATCH, Record, Storage
+from scheduler.errors import ConfigurationError
+
+#: How far ahead entries are looked for, in seconds.
+AHEAD = timedelta(seconds=30)
+#: A tick is drafted this long before it is due, in seconds,
+LEAD = 1.0
+#: and earlier by what drafting has cost of late for each entry that is due soon: they may be due all at once.
+_COST_AT_FIRST = 0.001
+#: Weight of the latest turn in the moving mean of that cost.
+_NEWEST = 0.1
+#: Entries that one turn drafts: about 20 ms of work.
+_DRAFTS = 20
+#: Messages that one turn sends: some MB, about 20 ms of work.
+_SENDS = 1000
+#: How long an entry that is disabled or cannot be drafted is left alone, in seconds; the former is RedBeat's.
+_DISABLED, _BROKEN = 5.0, 60.0
+
+#: What breaks when the broker or the storage is away.
+CONNECTION_ERRORS = (OSError, RedisError, OperationalError, BatchPublishError)
+
+_log = logging.getLogger(__name__)
+
+
+class Leader:
+    """The work of one term. ``leads`` is asked before anything is sent; ``look`` is in seconds."""
+
+    def __init__(
+        self, storage: Storage, sender: Sender, clock: ServerClock, leads: Callable[[], bool], look: float
+    ) -> None:
+        self._storage = storage
+        self._sender = sender
+        self._clock = clock
+        self._leads = leads
+        self._look_every = look
+        self._look_at = float("-inf")
+        self._waiting: list[tuple[float, str]] = []
+        self._drafted: list[tuple[datetime, str, Drafted]] = []
+        self._records: deque[Record] = deque()
+        self._busy: dict[str, float] = {}
+        self._rests: dict[str, float] = {}
+        self._cost = _COST_AT_FIRST
+
+    def turn(self) -> float:
+        """Do what is most urgent; how long nothing is to do then, in seconds."""
+        now = self._clock.now()
+        if self._drafted and self._drafted[0][0] <= now:
+            self._send(now)
+        elif self._records:
+            self._record(now)
+        elif self._look_at <= now.timestamp():
+            self._look(now)
+        elif self._waiting and self._waiting[0][0] - self._lead <= now.timestamp():
+            self._draft(now)
+        else:
+            return self._idle(now.timestamp())
+        return 0.0
+
+    def finish(self) -> None:
+        """Record what was sent. What was not is for the next leader."""
+        while self._records:
+            self._record(self._clock.now())
+
+    @property
+    def _lead(self) -> float:
+        return LEAD + self._cost * len(self._waiting)
+
+    def _idle(self, now: float) -> float:
+        times = [self._look_at]
+        times += [self._drafted[0][0].timestamp()] if self._drafted else []
+        times += [self._waiting[0][0] - self._lead] if self._waiting else []
+        return max(min(times) - now, 0.0)
+
+    def _look(self, now: datetime) -> None:
+        self._clock.read()
+        self._rests = {key: until for key, until in self._rests.items() if until > now.timestamp()}
+        found = self._storage.due(now + AHEAD)
+        self._forget_changed(found)
+        # In order, as the storage gives it: a heap.
+        self._waiting = [
+            (at, key) for key, at in found.items() if key not in self._busy and key not in self._rests
+        ]
+        self._look_at = now.timestamp() + self._look_every
+
+    def _forget_changed(self, found: dict[str, float]) -> None:
+        """Drop drafts of entries that were deleted, or became due at another time."""
+        changed = [key for _, key, _ in self._drafted if found.get(key) != self._busy[key]]
+        if changed:
+            self._drafted = [item for item in self._drafted if item[1] not in set(changed)]
+            heapq.heapify(self._drafted)
+            for key in changed:
+                del self._busy[key]
+
+    def _draft(self, now: datetime) -> None:
+        latest = now.timestamp() + self._lead
+        picked: dict[str, float] = {}
+        while self._waiting and self._waiting[0][0] <= latest and len(picked) < _DRAFTS:
+            at, key = heapq.heappop(self._waiting)
+            picked[key] = at
+        entries = {entry.key: entry for entry in self._storage.entries(list(picked), now)}
+        for key, at in picked.items():
+            entry = entries.get(key)
+            if entry is None:
+                self._rest(key, now, _BROKEN)
+            elif not entry.definition.enabled:
+                self._rest(key, now, _DISABLED)
+            else:
+                self._busy[key] = at
+                self._draft_one(entry, now)
+        took = (self._clock.now() - now).total_seconds()
+        self._cost += _NEWEST * (took / len(picked) - self._cost)
+
+    def _draft_one(self, entry: Entry, now: datetime) -> None:
+        """One entry that can't be drafted must not hold up the others: its ticks are left out."""
+        definition = entry.definition
+        try:
+            what = plan(definition.schedule, entry.last, now, now + AHEAD, definition.missed)
+            if what is None:
+                self._records.append(Record.waits(entry, next_instant(definition.schedule, entry.last)))
+                return
+        except (ConfigurationError, ArithmeticError, RuntimeError, ValueError) as exc:
+            _log.error("Periodic entry %r has no next run: %s", definition.name, exc)
+            del self._busy[entry.key]
+            self._rest(entry.key, now, _BROKEN)
+            return
+        try:
+            drafted = self._sender.draft(entry, what, now)
+        except CONNECTION_ERRORS:
+            raise
+        except Exception:
+            _log.exception("Periodic entry %r cannot be sent; this run of it is left out.", definition.name)
+            self._records.append(Record.sent(entry, 0, what.last, what.following))
+            return
+        heapq.heappush(self._drafted, (drafted.at, entry.key, drafted))
+
+    def _rest(self, key: str, now: datetime, seconds: float) -> None:
+        self._rests[key] = now.timestamp() + seconds
+
+    def _send(self, now: datetime) -> None:
+        due: list[Drafted] = []
+        messages = 0
+        while self._drafted and self._drafted[0][0] <= now and messages < _SENDS:
+            drafted = heapq.heappop(self._drafted)[2]
+            due.append(drafted)
+            messages += len(drafted.messages)
+        if not self._leads():
+            return
+        self._sender.send(due)
+        self._records.extend(drafted.record for drafted in due)
+        _log.debug("Sent %d messages of %d entries.", messages, len(due))
+
+    def _record(self, now: datetime) -> None:
+        records = [self._records.popleft() for _ in range(min(len(self._records), BATCH))]
+        self._storage.record(records)
+        for record in records:
+            del self._busy[record.key]
+            if 0 <= record.score <= (now + AHEAD).timestamp():
+                heapq.heappush(self._waiting, (record.score, record.key))

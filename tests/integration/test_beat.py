@@ -1,0 +1,279 @@
+"""Periodic entries in Redis: kept as RedBeat keeps them, sent once each, whoever leads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from celery.schedules import crontab, schedule, solar
+from dateutil.rrule import DAILY
+from redbeat import RedBeatSchedulerEntry
+from redbeat.schedules import rrule
+
+import scheduler
+from scheduler.beat.clock import ServerClock
+from scheduler.beat.drafting import Sender, tick_id
+from scheduler.beat.entries import Entry
+from scheduler.beat.leader import Leader
+from scheduler.beat.plan import Missed, plan
+from scheduler.beat.storage import Record, Storage
+from scheduler.broker import open_state
+from scheduler.settings import Settings
+from scheduler.state import State
+from tests.support.app import make_app
+from tests.support.cluster import Cluster
+from tests.support.servers import Server
+from tests.support.waiting import wait_until
+
+HOUR = timedelta(hours=1)
+
+
+class Bed:
+    """An application, its storage, and messages that were sent."""
+
+    def __init__(self, server: Server) -> None:
+        self.app = make_app(server.url(), scheduler.Settings(refresh=60))
+        self.state: State = open_state(self.app, Settings())
+        self.storage = Storage.open(self.app, self.state.client)
+        self.sender = Sender(self.app)
+        self.now = ServerClock(self.state.client).now()
+
+    def install(self, **entries: dict[str, Any]) -> None:
+        """Take these entries over."""
+        self.storage.install(entries, self.now)
+
+    def entry(self, name: str) -> Entry:
+        """One entry as it is stored."""
+        return next(
+            e for e in self.storage.entries(self.storage.keys(), self.now) if e.definition.name == name
+        )
+
+    def leader(self, leads: bool = True) -> Leader:
+        """A leader of some term, to be driven by turns."""
+        return Leader(self.storage, self.sender, ServerClock(self.state.client), lambda: leads, look=0.1)
+
+    def messages(self, queue: str = "celery") -> list[dict[str, Any]]:
+        """What is on a queue, oldest first."""
+        return [json.loads(message) for message in reversed(self.state.client.lrange(queue, 0, -1))]
+
+    def ids(self) -> list[str]:
+        """Task ids of what was sent."""
+        return [message["headers"]["id"] for message in self.messages()]
+
+    def tick(self, name: str, instant: datetime) -> str:
+        """The id of an entry's tick."""
+        return tick_id(self.state.keys.prefix, f"redbeat:{name}", instant)
+
+    def go_back(self, name: str, seconds: float) -> datetime:
+        """As if the entry had run last so long ago; when that was."""
+        last = self.now - timedelta(seconds=seconds)
+        RedBeatSchedulerEntry.from_key(f"redbeat:{name}", app=self.app).reschedule(last)
+        return last
+
+
+@pytest.fixture
+def bed(clean_valkey: Server) -> Iterator[Bed]:
+    made = Bed(clean_valkey)
+    yield made
+    made.sender.close()
+    made.app.close()
+
+
+def turn_until_sent(bed: Bed, leader: Leader, count: int) -> None:
+    """Let the leader work until so many messages are on the queue, and all is recorded."""
+
+    def done() -> bool:
+        leader.turn()
+        return len(bed.messages()) >= count
+
+    wait_until(done, f"{count} messages are sent", timeout=10)
+    leader.finish()
+
+
+def noop(every: Any, **more: Any) -> dict[str, Any]:
+    return {"task": "noop", "schedule": every, **more}
+
+
+def test_every_type_of_schedule_is_kept(bed: Bed) -> None:
+    """RedBeat itself could not read an entry, or what it says would be another schedule."""
+    schedules = {
+        "cron": crontab(minute="*/5", hour="8-17", day_of_week="mon-fri"),
+        "interval": schedule(90.0),
+        "sun": solar("sunset", 52.5, 13.4),
+        "rule": rrule(DAILY, dtstart=datetime(2026, 1, 1, tzinfo=UTC), count=10**5),
+    }
+    bed.install(**{name: noop(what) for name, what in schedules.items()})
+    for name, what in schedules.items():
+        what.app = bed.app
+        kept = bed.entry(name).definition.schedule
+        assert str(kept) == str(what)
+        if name != "sun":
+            assert RedBeatSchedulerEntry.from_key(f"redbeat:{name}", app=bed.app).task == "noop"
+
+
+def test_beat_schedule_is_taken_over_and_changes_are_kept(bed: Bed) -> None:
+    """A restart would forget when entries ran, keep what was removed, or remove what another added."""
+    bed.install(one=noop(3600), two=noop(60.0))
+    RedBeatSchedulerEntry("theirs", "noop", schedule(10), app=bed.app).save()
+    last = bed.go_back("one", 1800)
+    bed.install(one=noop(7200, args=[1]))
+    names = {entry.definition.name for entry in bed.storage.entries(bed.storage.keys(), bed.now)}
+    assert names == {"one", "theirs"}
+    assert bed.entry("one").last == last
+    assert bed.entry("one").definition.args == [1]
+    due = bed.storage.due(last + timedelta(seconds=7200))
+    assert due["redbeat:one"] == pytest.approx((last + timedelta(seconds=7200)).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (noop(60, options={"missed": "al"}), "missed='al'; known are once, all, none"),
+        (noop(0), "an interval above zero"),
+        (noop(None), "None"),
+        ({"schedule": 60}, "no task"),
+    ],
+)
+def test_a_wrong_entry_is_refused_by_name(bed: Bed, wrong: dict[str, Any], why: str) -> None:
+    """A misspelt policy would silently mean another one; a schedule that stands still would fail later."""
+    with pytest.raises(scheduler.ConfigurationError, match=f"'one' .*{why}"):
+        bed.install(one=wrong)
+    assert bed.storage.keys() == []
+
+
+def test_a_tick_is_sent_in_time_with_the_id_of_its_instant(bed: Bed) -> None:
+    """Another leader could not tell that it was sent."""
+    bed.install(one=noop(3600, options={"missed": "all", "expires": 60}))
+    last = bed.go_back("one", 3599)
+    turn_until_sent(bed, bed.leader(), 1)
+    (message,) = bed.messages()
+    instant = last + HOUR
+    assert message["headers"]["id"] == bed.tick("one", instant)
+    assert message["headers"]["celery_beat_task"] is True
+    assert datetime.fromisoformat(message["headers"]["expires"]) == instant + timedelta(seconds=60)
+    assert set(message["properties"]).isdisjoint({"missed", "drafts", "placement"})
+    assert (bed.entry("one").last, bed.entry("one").runs) == (instant, 1)
+    assert bed.storage.due(instant + HOUR)["redbeat:one"] == pytest.approx((instant + HOUR).timestamp())
+
+
+def test_a_leader_that_died_before_it_recorded_is_found_out(bed: Bed) -> None:
+    """Its successor would send the tick again."""
+    bed.install(one=noop(3600))
+    instant = bed.go_back("one", 3600) + HOUR
+    entry = bed.entry("one")
+    what = plan(entry.definition.schedule, entry.last, bed.now, bed.now, Missed.ONCE)
+    assert what is not None
+    bed.sender.send([bed.sender.draft(entry, what, bed.now)])
+    assert bed.ids() == [bed.tick("one", instant)]
+    leader = bed.leader()
+    wait_until(lambda: leader.turn() == 0 and bed.entry("one").last == instant, "the successor records it")
+    assert bed.ids() == [bed.tick("one", instant)]
+
+
+@pytest.mark.parametrize("strategy", ["least_load", "random"])
+def test_a_leader_that_slept_sends_nothing_again_and_moves_nothing_back(
+    bed: Bed, clean_valkey: Server, strategy: str
+) -> None:
+    """A paused process would double a tick, or rewind the entry, when it wakes."""
+    Cluster.on(clean_valkey).join("n1")
+    bed.install(one=noop(3600, options={"placement": {"strategy": strategy}}))
+    bed.go_back("one", 2 * 3600)
+    entry = bed.entry("one")
+    old = plan(entry.definition.schedule, entry.last, entry.last + HOUR, entry.last + HOUR, Missed.ONCE)
+    assert old is not None
+    drafted = bed.sender.draft(entry, old, bed.now)
+    turn_until_sent(bed, bed.leader(), 1)
+    moved = bed.entry("one")
+    bed.sender.send([drafted])
+    bed.storage.record([drafted.record])
+    assert len(bed.messages()) == 1
+    assert bed.entry("one") == moved
+
+
+@pytest.mark.parametrize(("missed", "count"), [("once", 1), ("all", 5), ("none", 0)])
+def test_after_an_outage_the_entry_decides(bed: Bed, missed: str, count: int) -> None:
+    """Five hours' runs would come at once, or none, against what the entry says."""
+    bed.install(one=noop(3600, options={"missed": missed}), mark=noop(3600))
+    last = bed.go_back("one", 5 * 3600 + 60)
+    bed.go_back("mark", 3599)
+    turn_until_sent(bed, bed.leader(), count + 1)
+    ours = [bed.tick("one", last + n * HOUR) for n in range(1, 6)][:count]
+    assert set(bed.ids()) - set(ours) == {bed.tick("mark", bed.entry("mark").last)}
+    assert len(bed.ids()) == count + 1
+    assert bed.entry("one").last == last + 5 * HOUR
+
+
+def test_who_does_not_lead_sends_nothing(bed: Bed) -> None:
+    """A leader that stepped down would go on with what it had drafted."""
+    bed.install(one=noop(3600))
+    bed.go_back("one", 3601)
+    leader = bed.leader(leads=False)
+    wait_until(lambda: leader.turn() > 0, "nothing is left to do")
+    assert bed.messages() == []
+
+
+def test_what_we_do_not_place_is_sent_once_as_well(bed: Bed, clean_valkey: Server) -> None:
+    """Only the first queue of a topic would get the tick, a broadcast or an expiring queue none, or two."""
+    from kombu import Exchange, Queue
+
+    topic, fanout = Exchange("news", type="topic"), Exchange("all", type="fanout")
+    queues = (Queue("a", topic, routing_key="x.#"), Queue("b", topic, routing_key="x.y"), Queue("c", fanout))
+    bed.app.conf.task_queues = (*queues, Queue("brief", expires=60), Queue("celery"))
+    for queue in queues:
+        # A connection of kombu's knows the types of exchanges that it declared itself.
+        queue(bed.sender._channel).declare()
+    bed.install(
+        one=noop(3600, options={"exchange": "news", "routing_key": "x.y", "exchange_type": "topic"}),
+        two=noop(3600, options={"queue": "brief"}),
+        three=noop(3600, options={"exchange": "all", "routing_key": "x", "exchange_type": "fanout"}),
+        mark=noop(3600),
+    )
+    before = {name: bed.go_back(name, 3600) for name in ("one", "two", "three", "mark")}
+    client = clean_valkey.client()
+    with client.pubsub(ignore_subscribe_messages=True) as heard:
+        heard.psubscribe("/0.all*")
+        turn_until_sent(bed, bed.leader(), 1)
+        for name, last in before.items():
+            bed.state.client.hdel(f"redbeat:{name}", "through")
+            RedBeatSchedulerEntry.from_key(f"redbeat:{name}", app=bed.app).reschedule(last)
+        leader = bed.leader()
+        wait_until(lambda: leader.turn() > 0, "the ghost of the leader has sent all again")
+        broadcasts = [got for _ in range(8) if (got := heard.get_message(timeout=0.05)) is not None]
+    assert [len(bed.messages(queue)) for queue in ("a", "b", "brief", "celery")] == [1, 1, 1, 1]
+    assert len(broadcasts) == 1
+    assert client.pttl("brief") > 0
+    client.close()
+
+
+def test_one_bad_entry_does_not_hold_up_the_others(bed: Bed) -> None:
+    """An entry that can't be read or sent, or is disabled, would stop all periodic tasks."""
+    bed.install(
+        good=noop(3600),
+        unroutable=noop(3600, options={"placement": {"strategy": "no such"}}),
+        off=noop(3600, enabled=False),
+    )
+    RedBeatSchedulerEntry("still", "noop", schedule(0), app=bed.app).save()
+    for name in ("good", "unroutable", "off"):
+        bed.go_back(name, 3600)
+    bed.state.client.hset("redbeat:broken", "definition", "{")
+    bed.state.client.zadd("redbeat::schedule", {"redbeat:broken": 1, "redbeat:gone": 1})
+    leader = bed.leader()
+    turn_until_sent(bed, leader, 1)
+    wait_until(lambda: leader.turn() > 0, "nothing is left to do")
+    assert len(bed.messages()) == 1
+    assert "redbeat:gone" not in set(bed.storage.keys())
+
+
+def test_an_entry_that_was_deleted_or_defined_anew_meanwhile_is_left_alone(bed: Bed) -> None:
+    """A record would bring a deleted entry back to life, or hide a new schedule behind the old one."""
+    bed.install(one=noop(3600), two=noop(3600))
+    gone, changed = bed.entry("one"), bed.entry("two")
+    RedBeatSchedulerEntry.from_key("redbeat:one", app=bed.app).delete()
+    RedBeatSchedulerEntry("two", "noop", schedule(10), app=bed.app).save()
+    later = bed.now + HOUR
+    bed.storage.record([Record.sent(entry, 1, later, later + HOUR) for entry in (gone, changed)])
+    assert bed.storage.keys() == ["redbeat:two"]
+    assert bed.storage.due(bed.now) == {"redbeat:two": 0.0}
