@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -38,9 +38,10 @@ class _Sent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A claimed message that this process has: the task's name (None: not measured) and since when."""
+    """A claimed message that this process has: its task (None: not measured), its queue, since when."""
 
     task: str | None
+    queue: str
     since: float
 
 
@@ -85,6 +86,7 @@ class Claimant:
         self.done = 0
         self.possible_duplicates = 0
         self.runtimes: dict[str, float] = {}
+        self.settled: Counter[str] = Counter()
         self.on_fenced: Callable[[], None] = lambda: None
         self._held: dict[str, _Held] = {}
         self._to_settle: deque[str] = deque()
@@ -192,9 +194,9 @@ class Claimant:
 
     # -- holding and settling -------------------------------------------------------------------------
 
-    def hold(self, tag: str, task: str | None) -> None:
+    def hold(self, tag: str, task: str | None, queue: str) -> None:
         """A claimed message was handed to the consumer. ``task`` names it if its run time shall count."""
-        self._held[tag] = _Held(task, self._clock())
+        self._held[tag] = _Held(task, queue, self._clock())
 
     @property
     def held(self) -> int:
@@ -209,6 +211,7 @@ class Claimant:
         """The task is done for good. Sent with the next claim, or by :meth:`flush`."""
         held = self._held.pop(tag)
         self.done += 1
+        self.settled[held.queue] += 1
         if held.task is not None:
             self._measure(held.task, self._clock() - held.since)
         self._to_settle.append(tag)

@@ -81,8 +81,13 @@ class Keys:
         """Stream: what happened to nodes, capped."""
         return self.prefix + "events"
 
+    @property
+    def counters(self) -> str:
+        """Hash: ``restored``, ``given up``, ``possible duplicates``, ``overflowed:STRATEGY`` -> how many."""
+        return self.prefix + "counters"
+
     def node(self, name: str) -> str:
-        """Hash: what a node says of itself, and its epoch."""
+        """Hash: what a node says of itself, its epoch, and ``placed:STRATEGY`` -> tasks placed on it."""
         return f"{self.prefix}node:{name}"
 
     def inbox(self, name: str) -> str:

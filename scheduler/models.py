@@ -21,7 +21,8 @@ class Load:
     """How busy a node's machine was at its last heartbeat.
 
     ``cpu`` and ``memory`` are percent of the machine, ``load1`` the one minute load average, ``active`` the
-    tasks running now, ``done`` the tasks finished since start, ``runtimes`` mean seconds by task name.
+    tasks running now, ``done`` the tasks finished since start, ``runtimes`` mean seconds by task name,
+    ``settled`` the tasks finished since start by queue, ``renewal`` the seconds that the last heartbeat took.
     """
 
     cpu: float = 0.0
@@ -30,6 +31,8 @@ class Load:
     active: int = 0
     done: int = 0
     runtimes: Mapping[str, float] = field(default_factory=dict)
+    settled: Mapping[str, int] = field(default_factory=dict)
+    renewal: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +118,15 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A router's decision: the nodes to try, best first, and what to do when none has room."""
+    """A router's decision: the nodes to try, best first, and what to do when none has room.
+
+    ``strategy`` names who ranked them; placements are counted under it.
+    """
 
     candidates: tuple[str, ...]
     bounded: bool
     selector: Selector = Selector()
+    strategy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +176,24 @@ class Delivery:
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened to a node: ``up``, ``lost``, ``left``, ``fenced``, ``drained``, ``resumed``,
-    ``restored``, ``given up``; to how many tasks, and when (Unix time in seconds)."""
+    ``restored``, ``given up``; to how many tasks, and when (Unix time in seconds). ``id`` grows with time."""
 
     kind: str
     node: str
     count: int
     at: float
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What was counted since the cluster's first day: tasks ``restored`` from lost nodes and ``given_up``,
+    late settles of tasks that may have run twice, and tasks left on their queue, by strategy."""
+
+    restored: int = 0
+    given_up: int = 0
+    possible_duplicates: int = 0
+    overflowed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

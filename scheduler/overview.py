@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,19 +36,36 @@ class _Tally:
         return QueueDepth(name, self.waiting, self.placed, self.claimed, age, self.stranded)
 
 
-def queue_depths(state: State) -> list[QueueDepth]:
-    """Every queue that a node serves or a task was left on, in name order.
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The nodes and the queues as they were at ``now``, the server's time in seconds since the epoch."""
 
-    Several round trips, one per node among them: a task that moves meanwhile may be counted twice or not
-    at all. Raises redis-py's errors.
+    now: float
+    nodes: tuple[Node, ...]
+    queues: tuple[QueueDepth, ...]
+
+
+def survey(state: State) -> Survey:
+    """Every node, and every queue that a node ever served or a task was left on, in name order.
+
+    Some round trips, however many nodes and queues there are: a task that moves meanwhile may be counted
+    twice or not at all. Raises redis-py's errors.
     """
-    nodes, waits = state.snapshot(), state.wait_lists()
+    now, nodes, waits = state.now_ms() / 1000, sorted(state.snapshot(), key=_name), state.wait_lists()
     tallies = {name: _Tally() for name in _queue_names(state, nodes, waits)}
     _count_lists(state, nodes, waits, tallies)
-    for node in nodes:
-        _count_node(state, node, tallies)
-    now = state.now_ms() / 1000
-    return [tally.depth(name, now) for name, tally in sorted(tallies.items())]
+    _count_nodes(state, [node.name for node in nodes if node.outstanding], tallies)
+    queues = tuple(tally.depth(name, now) for name, tally in sorted(tallies.items()))
+    return Survey(now, tuple(nodes), queues)
+
+
+def queue_depths(state: State) -> list[QueueDepth]:
+    """The queues of a :func:`survey`."""
+    return list(survey(state).queues)
+
+
+def _name(node: Node) -> str:
+    return node.name
 
 
 def shared_lists(keys: Keys, queue: str) -> list[str]:
@@ -105,13 +122,13 @@ def _note_stranded(tally: _Tally, nodes: list[Node], queue: str, selector: Selec
         tally.stranded[text] = tally.stranded.get(text, 0) + length
 
 
-def _count_node(state: State, node: Node, tallies: dict[str, _Tally]) -> None:
-    placed, claimed = state.depth(node.name)
-    for depth in placed:
-        tally = tallies.setdefault(state.keys.queue_of(depth.home), _Tally())
-        tally.placed += depth.count
-        tally.see(depth.oldest)
-    for depth in claimed:
-        tally = tallies.setdefault(state.keys.queue_of(depth.home), _Tally())
-        tally.claimed += depth.count
-        tally.see(depth.oldest)
+def _count_nodes(state: State, names: Sequence[str], tallies: dict[str, _Tally]) -> None:
+    for placed, claimed in state.depths(names).values():
+        for depth in placed:
+            tally = tallies.setdefault(state.keys.queue_of(depth.home), _Tally())
+            tally.placed += depth.count
+            tally.see(depth.oldest)
+        for depth in claimed:
+            tally = tallies.setdefault(state.keys.queue_of(depth.home), _Tally())
+            tally.claimed += depth.count
+            tally.see(depth.oldest)

@@ -64,7 +64,7 @@ class Placer:
         if bounded:
             ranked = [node for node in ranked if node.outstanding < node.limit]
         candidates = tuple(node.name for node in ranked[:CANDIDATES])
-        return Placement(candidates, bounded, intent.selector)
+        return Placement(candidates, bounded, intent.selector, intent.strategy)
 
 
 def _checked(task: str, options: Mapping[str, Any]) -> dict[str, Any]:

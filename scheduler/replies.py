@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.models import Claim, Load, Node, NodeState
+from scheduler.models import Claim, Counters, DeadTask, Event, Load, Node, NodeState
 
 #: Fields of a node's hash that a snapshot reads, in the order in which :func:`read_node` gets them.
 NODE_FIELDS = ("state", "slots", "limit", "queues", "labels", "load", "hostname", "pid", "versions", "lease")
+#: Before a strategy's name: a field of a node's hash, and one of the counters.
+PLACED, OVERFLOWED = "placed:", "overflowed:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,4 +111,52 @@ def read_node(now_ms: int, row: Sequence[Any]) -> Node:
         hostname=field["hostname"],
         pid=int(field["pid"] or 0),
         versions=json.loads(field["versions"] or "{}"),
+    )
+
+
+def read_event(entry: Any, fields: Mapping[Any, Any]) -> Event:
+    """One entry of the event stream."""
+    return Event(
+        kind=text(fields[b"kind"]),
+        node=text(fields[b"node"]),
+        count=int(fields[b"count"]),
+        at=int(text(entry).partition("-")[0]) / 1000,
+        id=text(entry),
+    )
+
+
+def read_dead(receipt: str, fields: Mapping[Any, Any]) -> DeadTask | None:
+    """The hash of a task that was given up on; None if it is empty."""
+    if not fields:
+        return None
+    entry = {text(field): value for field, value in fields.items()}
+    return DeadTask(
+        receipt=receipt,
+        home=text(entry["home"]),
+        message=entry["message"],
+        reason=text(entry["reason"]),
+        at=int(entry["at"]) / 1000,
+        deaths=int(entry["deaths"]),
+        nodes=tuple(name for name in text(entry["nodes"]).split("\n") if name),
+    )
+
+
+def read_placed(fields: Mapping[Any, Any]) -> dict[str, int]:
+    """Strategies and how many tasks each placed, from fields of a node's hash."""
+    return {text(field).removeprefix(PLACED): int(count) for field, count in fields.items()}
+
+
+def read_counters(fields: Mapping[Any, Any]) -> Counters:
+    """The cluster's counters; those that never moved are 0."""
+    counts = {text(field): int(count) for field, count in fields.items()}
+    overflowed = {
+        field.removeprefix(OVERFLOWED): count
+        for field, count in counts.items()
+        if field.startswith(OVERFLOWED)
+    }
+    return Counters(
+        restored=counts.get("restored", 0),
+        given_up=counts.get("given up", 0),
+        possible_duplicates=counts.get("possible duplicates", 0),
+        overflowed=overflowed,
     )

@@ -104,7 +104,7 @@ class State(View):
         """
         k = self.keys
         keys = [k.nodes, k.node(name), k.inbox(name), k.claims(name), k.bell(name)]
-        keys += [k.lost, k.waiting, k.deaths, k.dead, k.events, k.unannounced]
+        keys += [k.lost, k.waiting, k.deaths, k.dead, k.events, k.unannounced, k.counters]
         restored = given_up = 0
         for _ in range(MAX_BATCHES):
             how = "left" if left else "lost"
@@ -128,7 +128,8 @@ class State(View):
         """KEYS and ARGV of place. ``ahead`` lists go before the task; the last of them is its own."""
         keys, before = self._place_keys(placement, queue, ahead)
         bounded = "1" if placement.bounded else "0"
-        return keys, [message, priority, bounded, self.keys.prefix, queue, before, *placement.candidates]
+        args: list[str | bytes | int] = [message, priority, bounded, self.keys.prefix, queue, before]
+        return keys, [*args, placement.strategy, *placement.candidates]
 
     def place_batch_command(
         self,
@@ -141,7 +142,8 @@ class State(View):
         """KEYS and ARGV of place_batch, for a bounded placement of PLACE_BATCH_MAX messages at most."""
         keys, before = self._place_keys(placement, queue, ahead)
         names = placement.candidates
-        return keys, [priority, self.keys.prefix, queue, before, len(names), *names, *messages]
+        args: list[str | bytes | int] = [priority, self.keys.prefix, queue, before, len(names)]
+        return keys, [*args, placement.strategy, *names, *messages]
 
     def _place_keys(self, placement: Placement, queue: str, ahead: Sequence[str]) -> tuple[list[str], int]:
         """The keys that placing touches, and how many of them are lists whose tasks go before."""
@@ -151,7 +153,7 @@ class State(View):
         if placement.selector:
             home = k.wait(ahead[-1], placement.selector.dumps())
             before.append(home)
-        keys = [k.nodes, home, k.idle(queue), k.seq, k.waiting, k.queues, *before]
+        keys = [k.nodes, home, k.idle(queue), k.seq, k.waiting, k.queues, k.counters, *before]
         for name in placement.candidates:
             keys += [k.node(name), k.inbox(name), k.claims(name), k.bell(name)]
         return keys, len(before)
@@ -185,7 +187,7 @@ class State(View):
     def settle_command(self, name: str, epoch: str, receipts: Sequence[str]) -> tuple[str | int, ...]:
         """The command that settles up to SETTLE_MAX receipts of one epoch."""
         k = self.keys
-        keys = [k.node(name), k.claims(name), k.deaths, k.orphans(epoch), k.events]
+        keys = [k.node(name), k.claims(name), k.deaths, k.orphans(epoch), k.events, k.counters]
         return ("EVALSHA", script("settle").sha, len(keys), *keys, epoch, name, *receipts)
 
     @staticmethod
@@ -219,7 +221,7 @@ class State(View):
     def settle(self, name: str, epoch: str, receipts: Sequence[str]) -> Settlement:
         """Settle up to SETTLE_MAX receipts of one epoch."""
         command = self.settle_command(name, epoch, receipts)
-        return self.read_settlement(self._run("settle", command[3:8], command[8:]))  # type: ignore[arg-type]
+        return self.read_settlement(self._run("settle", command[3:9], command[9:]))  # type: ignore[arg-type]
 
     def release(self, name: str, epoch: str, messages: Sequence[tuple[str, str]], front: bool = True) -> int:
         """Give (receipt, changed message or '') back to their homes, oldest first. In batches."""
@@ -235,7 +237,7 @@ class State(View):
     def bury(self, name: str, epoch: str, receipt: str, reason: str) -> bool:
         """Set a claimed message aside among the dead."""
         k = self.keys
-        keys = [k.node(name), k.claims(name), k.dead, k.dead_entry(receipt), k.events]
+        keys = [k.node(name), k.claims(name), k.dead, k.dead_entry(receipt), k.events, k.counters]
         return bool(self._run("bury", keys, [name, epoch, receipt, reason]))
 
     def requeue(self, receipt: str) -> bool:

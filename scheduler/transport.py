@@ -148,7 +148,7 @@ class Placing:
             return
         try:
             payload = _payload(claim, tag)
-            self.claimant.hold(tag, _measured_task(payload))
+            self.claimant.hold(tag, _measured_task(payload), queue)
             self._queue_cycle.rotate(queue)
             self.connection._deliver(payload, queue)
         except UnreadableMessage as exc:

@@ -9,8 +9,19 @@ from redis import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from scheduler.keys import Keys
-from scheduler.models import DeadTask, Event, Node
-from scheduler.replies import NODE_FIELDS, Depth, read_depths, read_node, text
+from scheduler.models import Counters, DeadTask, Event, Node
+from scheduler.replies import (
+    NODE_FIELDS,
+    PLACED,
+    Depth,
+    read_counters,
+    read_dead,
+    read_depths,
+    read_event,
+    read_node,
+    read_placed,
+    text,
+)
 from scheduler.scripts import script
 
 #: Entries that one script call looks at or moves at most: about a millisecond of the server's time.
@@ -48,6 +59,15 @@ class View:
         except NoScriptError:
             return self._send("EVAL", operation.source, len(keys), *keys, *args)
 
+    def _run_each(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
+        """One operation several times in one round trip; the server is taught it on the way."""
+        pipeline = self.client.pipeline(transaction=False)
+        operation = script(name)
+        pipeline.script_load(operation.source)
+        for keys, args in calls:
+            pipeline.evalsha(operation.sha, len(keys), *keys, *args)
+        return pipeline.execute()[1:]
+
     def now_ms(self) -> int:
         """The server's clock in ms."""
         seconds, micros = self.client.time()
@@ -65,58 +85,68 @@ class View:
         now, *rows = self._run("snapshot", [k.nodes, k.lost], [k.prefix, *NODE_FIELDS])
         return [read_node(now, row) for row in rows]
 
-    def events(self, count: int = 100) -> list[Event]:
-        """What happened to nodes, the latest first, ``count`` at most."""
-        rows: Any = self.client.xrevrange(self.keys.events, count=count)
-        return [
-            Event(
-                kind=text(fields[b"kind"]),
-                node=text(fields[b"node"]),
-                count=int(fields[b"count"]),
-                at=int(text(entry).partition("-")[0]) / 1000,
-            )
-            for entry, fields in rows
-        ]
+    def events(self, count: int = 100, after: str = "") -> list[Event]:
+        """What happened since the event with the id ``after``, the latest first, ``count`` at most."""
+        rows: Any = self.client.xrevrange(self.keys.events, min=f"({after}" if after else "-", count=count)
+        return [read_event(entry, fields) for entry, fields in rows]
+
+    def counters(self) -> Counters:
+        """What was counted since the cluster's first day."""
+        return read_counters(self.client.hgetall(self.keys.counters))
+
+    def placements(self, names: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Tasks placed on these nodes since they joined, by strategy. One round trip."""
+        pipeline = self.client.pipeline(transaction=False)
+        for name in names:
+            # One call reads all: a node's hash has some dozens of fields.
+            pipeline.hscan(self.keys.node(name), 0, match=f"{PLACED}*", count=1000)
+        replies = pipeline.execute()
+        return {name: read_placed(fields) for name, (_, fields) in zip(names, replies, strict=True)}
 
     def dead(self, receipt: str) -> DeadTask | None:
         """One task that was given up on."""
-        entry: dict[str, Any] = {
-            text(k): v for k, v in self.client.hgetall(self.keys.dead_entry(receipt)).items()
-        }
-        if not entry:
-            return None
-        return DeadTask(
-            receipt=receipt,
-            home=text(entry["home"]),
-            message=entry["message"],
-            reason=text(entry["reason"]),
-            at=int(entry["at"]) / 1000,
-            deaths=int(entry["deaths"]),
-            nodes=tuple(text(entry["nodes"]).split()),
-        )
+        return read_dead(receipt, self.client.hgetall(self.keys.dead_entry(receipt)))
+
+    def dead_tasks(self, receipts: Sequence[str]) -> list[DeadTask]:
+        """Those of these tasks that are still among the dead. One round trip."""
+        pipeline = self.client.pipeline(transaction=False)
+        for receipt in receipts:
+            pipeline.hgetall(self.keys.dead_entry(receipt))
+        found = map(read_dead, receipts, pipeline.execute())
+        return [dead for dead in found if dead is not None]
 
     def dead_receipts(self, count: int = 1000) -> list[str]:
         """Receipts of the tasks given up on, the latest first, ``count`` at most."""
         return [text(receipt) for receipt in self.client.zrevrange(self.keys.dead, 0, count - 1)]
 
+    def dead_count(self) -> int:
+        """How many tasks were given up on and neither requeued nor discarded."""
+        return int(self.client.zcard(self.keys.dead))
+
     def claimed_receipts(self, name: str) -> list[str]:
         """The receipts that the cluster thinks a node holds."""
         return [text(receipt) for receipt in self.client.hkeys(self.keys.claims(name))]
 
-    def depth(self, name: str) -> tuple[list[Depth], list[Depth]]:
-        """A node's placed and claimed tasks by home. In batches; a home may come more than once."""
-        at, cursor = 0, "0"
-        placed: list[Depth] = []
-        claimed: list[Depth] = []
+    def depths(self, names: Sequence[str]) -> dict[str, tuple[list[Depth], list[Depth]]]:
+        """The placed and the claimed tasks of these nodes by home; a home may come more than once.
+
+        In batches for all of them together: one round trip unless a node has more than BATCH tasks.
+        """
+        found: dict[str, tuple[list[Depth], list[Depth]]] = {name: ([], []) for name in names}
+        places = dict.fromkeys(names, (0, "0"))
         for _ in range(MAX_BATCHES):
-            keys = [self.keys.inbox(name), self.keys.claims(name)]
-            at, next_cursor, in_inbox, in_claims = self._run("depth", keys, [at, cursor, BATCH])
-            placed += read_depths(in_inbox)
-            claimed += read_depths(in_claims)
-            cursor = text(next_cursor) if text(next_cursor) != "0" else ""
-            if at < 0 and not cursor:
+            if not places:
                 break
-        return placed, claimed
+            replies = self._run_each("depth", [self._depth_call(name, *at) for name, at in places.items()])
+            for name, (at, cursor, placed, claimed) in zip(list(places), replies, strict=True):
+                found[name][0].extend(read_depths(placed))
+                found[name][1].extend(read_depths(claimed))
+                places[name] = (at, text(cursor) if text(cursor) != "0" else "")
+            places = {name: (at, cursor) for name, (at, cursor) in places.items() if at >= 0 or cursor}
+        return found
+
+    def _depth_call(self, name: str, at: int, cursor: str) -> tuple[list[str], list[str | int]]:
+        return [self.keys.inbox(name), self.keys.claims(name)], [at, cursor, BATCH]
 
     def size(self, lists: Sequence[str]) -> int:
         """Tasks that wait for the queue with these lists of kombu's: on them, on wait lists, in inboxes."""

@@ -71,6 +71,7 @@ class Agent:
         self._thread: threading.Thread | None = None
         self._steady_since_ms: int | None = None
         self._renewed_at_ms = 0
+        self._renewal = 0.0
         claimant.on_fenced = self.nudge
 
     # -- joining and leaving --------------------------------------------------------------------------
@@ -164,9 +165,9 @@ class Agent:
             logger.error("Node %s: the event loop %s.", self.name, _HANGS if seen.hangs else "goes on")
         if seen.hangs:
             return
-        renewal = self.state.renew(
-            self.name, self.claimant.epoch, self._lease_ms, seen.queues, self._fields(seen)
-        )
+        fields, sent_at = self._fields(seen), time.monotonic()
+        renewal = self.state.renew(self.name, self.claimant.epoch, self._lease_ms, seen.queues, fields)
+        self._renewal = time.monotonic() - sent_at
         if renewal.fenced:
             logger.warning("Node %s was fenced: its lease ran out. It registers again.", self.name)
             self._register()
@@ -231,7 +232,8 @@ class Agent:
         return tuple(sorted(mine))
 
     def _fields(self, seen: Observation) -> Mapping[str, str | int]:
-        now = load.sample(seen.active, self.claimant.done, dict(self.claimant.runtimes))
+        mine = self.claimant
+        now = load.sample(seen.active, mine.done, dict(mine.runtimes), dict(mine.settled), self._renewal)
         return {
             "slots": seen.slots,
             "limit": seen.limit,

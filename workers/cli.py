@@ -8,6 +8,7 @@ from scheduler import __version__
 from workers.commands.check import check
 from workers.commands.dead import dead
 from workers.commands.drain import drain, resume
+from workers.commands.flower import flower
 from workers.commands.nodes import nodes
 from workers.commands.queues import queues
 from workers.commands.worker import worker
@@ -22,7 +23,7 @@ def main() -> None:
     """
 
 
-for command in (worker, nodes, queues, drain, resume, dead, check):
+for command in (worker, nodes, queues, drain, resume, dead, flower, check):
     main.add_command(command)
 
 

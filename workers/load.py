@@ -15,7 +15,9 @@ import psutil
 from scheduler.models import Load
 
 
-def sample(active: int, done: int, runtimes: Mapping[str, float]) -> Load:
+def sample(
+    active: int, done: int, runtimes: Mapping[str, float], settled: Mapping[str, int], renewal: float
+) -> Load:
     """The load since the last call, with the node's own figures put in.
 
     CPU is the mean over the time between two calls; the first call of a process says 0.
@@ -27,6 +29,8 @@ def sample(active: int, done: int, runtimes: Mapping[str, float]) -> Load:
         active=active,
         done=done,
         runtimes={name: round(seconds, 6) for name, seconds in runtimes.items()},
+        settled=settled,
+        renewal=round(renewal, 6),
     )
 
 

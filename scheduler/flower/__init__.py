@@ -1,1 +1,1 @@
-"""Flower with the cluster in it: ``switchyard flower``. Needs the extra ``flower``; nothing else imports it."""
+"""Flower with the cluster in it: ``switchyard flower``. Needs the extra ``flower``."""

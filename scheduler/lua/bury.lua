@@ -1,6 +1,6 @@
 -- Sets a claimed message aside where it can be inspected: it can't be read, or its tasks can't be run.
 --
--- KEYS  1 node  2 claims  3 dead  4 dead entry  5 events
+-- KEYS  1 node  2 claims  3 dead  4 dead entry  5 events  6 counters
 -- ARGV  1 name  2 epoch  3 receipt  4 reason
 -- Returns 1, or 0 if the node no longer holds the claim.
 --
@@ -15,4 +15,5 @@ redis.call('HSET', KEYS[4], 'home', home, 'message', message, 'deaths', 0, 'node
 redis.call('ZADD', KEYS[3], now, ARGV[3])
 redis.call('HDEL', KEYS[2], ARGV[3])
 note(KEYS[5], 'given up', ARGV[1], 1)
+redis.call('HINCRBY', KEYS[6], 'given up', 1)
 return 1

@@ -1,7 +1,7 @@
 -- Fences a node and gives everything that it had back: claims first in line, then its inbox.
 --
 -- KEYS  1 nodes  2 node  3 inbox  4 claims  5 bell  6 lost  7 waiting  8 deaths  9 dead  10 events
---       11 unannounced
+--       11 unannounced  12 counters
 -- ARGV  1 name  2 epoch to fence, or '' for whichever, if its lease ran out
 --       3 'lost' or 'left'  4 prefix of our keys  5 how many entries at most in this call
 --       6 max deliveries  7 how long to remember in ms
@@ -50,6 +50,7 @@ local function bury(receipt, entry, lines, deaths)
   redis.call('ZADD', KEYS[9], now, receipt)
   redis.call('SADD', KEYS[11], receipt)
   note(KEYS[10], 'given up', name, 1)
+  redis.call('HINCRBY', KEYS[12], 'given up', 1)
 end
 
 local receipts = {}
@@ -81,7 +82,10 @@ if #receipts > 0 then
 end
 
 if moved > 0 then
-  if lost then note(KEYS[10], 'restored', name, moved) end
+  if lost then
+    note(KEYS[10], 'restored', name, moved)
+    redis.call('HINCRBY', KEYS[12], 'restored', moved)
+  end
   ring_all(nodes, prefix)
 end
 if redis.call('EXISTS', inbox, claims) > 0 then return {moved, given_up, 1} end

@@ -1,6 +1,6 @@
 -- A node is done with these tasks for good: their claims go, many in one round trip.
 --
--- KEYS  1 node  2 claims  3 deaths  4 orphans of this epoch  5 events
+-- KEYS  1 node  2 claims  3 deaths  4 orphans of this epoch  5 events  6 counters
 -- ARGV  1 epoch  2 name  3 ... receipts, 500 at most
 -- Returns {'ok', how many were claimed}, or
 --         {'fenced', how many redelivered copies were cancelled in time, how many may run twice}
@@ -33,4 +33,5 @@ for _, receipt in ipairs(receipts) do
   end
 end
 note(KEYS[5], 'fenced', ARGV[2], #receipts - cancelled)
+redis.call('HINCRBY', KEYS[6], 'possible duplicates', #receipts - cancelled)
 return {'fenced', cancelled, #receipts - cancelled}

@@ -70,7 +70,7 @@ def test_settlements_travel_with_the_next_claim(
     claimant.start(connection, SOURCES, 2)
     tags = read_all(claimant, connection)
     for tag in tags:
-        claimant.hold(tag, "t")
+        claimant.hold(tag, "t", "q")
         claimant.settle(tag)
     assert cluster.outstanding("a") == 3
     claimant.start(connection, SOURCES, 2)
@@ -98,7 +98,7 @@ def test_a_server_that_forgot_its_scripts_is_taught_again(
     cluster.place("m1", "a")
     claimant.start(connection, SOURCES, 1)
     [tag] = read_all(claimant, connection)
-    claimant.hold(tag, None)
+    claimant.hold(tag, None, "q")
     claimant.settle(tag)
     cluster.place("m2", "a")
     cluster.state.client.script_flush()
@@ -116,7 +116,7 @@ def test_what_a_broken_connection_was_to_settle_is_settled_on_the_next(
     cluster.place("m1", "a")
     claimant.start(connection, SOURCES, 1)
     [tag] = read_all(claimant, connection)
-    claimant.hold(tag, None)
+    claimant.hold(tag, None, "q")
     claimant.settle(tag)
     claimant.start(connection, SOURCES, 1)
     connection.disconnect()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from scheduler.documents import dead_document, message_text, summarize
 from scheduler.errors import NoSuchTask
 from scheduler.models import DeadTask
 from scheduler.state import State
@@ -63,28 +63,7 @@ def discard(target: Target, receipt: str) -> None:
 
 def as_dict(state: State, entry: DeadTask) -> dict[str, Any]:
     """A dead task as ``--json`` shows it; of a message that can't be read, ``task`` and ``id`` are null."""
-    headers = _headers(entry)
-    return {
-        "receipt": entry.receipt,
-        "task": headers.get("task"),
-        "id": headers.get("id"),
-        "args": headers.get("argsrepr"),
-        "kwargs": headers.get("kwargsrepr"),
-        "queue": state.keys.queue_of(entry.home),
-        "deaths": entry.deaths,
-        "nodes": list(entry.nodes),
-        "reason": entry.reason,
-        "age": round(max(time.time() - entry.at, 0.0), 3),
-        "message": entry.message.decode(errors="replace"),
-    }
-
-
-def _headers(entry: DeadTask) -> dict[str, Any]:
-    try:
-        headers = json.loads(entry.message)["headers"]
-    except (ValueError, TypeError, KeyError):
-        return {}
-    return headers if isinstance(headers, dict) else {}
+    return {**dead_document(summarize(state.keys, entry), time.time()), "message": message_text(entry)}
 
 
 def _table(state: State, entries: list[DeadTask]) -> Table:

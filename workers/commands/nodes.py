@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 import click
 from redis.exceptions import RedisError
@@ -15,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from scheduler.documents import node_document
 from scheduler.models import Node, NodeState
 from scheduler.state import State
 from workers.commands.display import bar, console, seconds, write_json
@@ -39,29 +38,9 @@ def nodes(target: Target, as_json: bool, watch: bool) -> None:
     if watch:
         _watch(state)
     elif as_json:
-        write_json([as_dict(node) for node in state.snapshot()])
+        write_json([node_document(node) for node in state.snapshot()])
     else:
         console().print(table(state.snapshot()))
-
-
-def as_dict(node: Node) -> dict[str, Any]:
-    """A node as ``--json`` shows it."""
-    return {
-        "name": node.name,
-        "state": str(node.state),
-        "slots": node.slots,
-        "limit": node.limit,
-        "outstanding": node.outstanding,
-        "inbox": node.inbox,
-        "claims": node.claims,
-        "queues": sorted(node.queues),
-        "labels": dict(node.labels),
-        "lease_age": node.lease_age,
-        "load": asdict(node.load),
-        "hostname": node.hostname,
-        "pid": node.pid,
-        "versions": dict(node.versions),
-    }
 
 
 def table(found: Sequence[Node]) -> RenderableType:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import click
 from rich import box
@@ -11,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from scheduler.documents import queue_document
 from scheduler.models import QueueDepth
 from scheduler.overview import queue_depths
 from workers.commands.display import console, seconds, write_json
@@ -26,21 +26,9 @@ def queues(target: Target, as_json: bool) -> None:
     """Show each queue: tasks waiting, placed on nodes, claimed by nodes, and the age of the oldest."""
     depths = queue_depths(target.open())
     if as_json:
-        write_json([as_dict(depth) for depth in depths])
+        write_json([queue_document(depth) for depth in depths])
     else:
         console().print(table(depths))
-
-
-def as_dict(depth: QueueDepth) -> dict[str, Any]:
-    """A queue as ``--json`` shows it."""
-    return {
-        "name": depth.name,
-        "waiting": depth.waiting,
-        "placed": depth.placed,
-        "claimed": depth.claimed,
-        "oldest_age": depth.oldest_age,
-        "stranded": dict(depth.stranded),
-    }
 
 
 def table(depths: Sequence[QueueDepth]) -> RenderableType:

@@ -53,7 +53,8 @@ async function refresh(url, show) {
   if (found?.look) {
     count(freshness, found.look.age);
   }
-  report(found?.look?.error);
+  const error = found?.look?.error;
+  report(error ? `The cluster can't be seen: ${error}` : null);
   show(found);
 }
 
@@ -62,9 +63,10 @@ export function announce(message) {
   setText(announcer, message);
 }
 
+/** Says what is wrong, or with null that nothing is. */
 function report(message) {
   trouble.hidden = !message;
-  setText(problem, message ?? "");
+  setText(problem, message);
   dot.classList.toggle("status-dot-live", !message);
   dot.classList.toggle("status-dot-error", Boolean(message));
   setText(status, message ? "Last seen" : "Live");
