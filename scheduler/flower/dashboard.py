@@ -28,7 +28,9 @@ class Templates(Loader):
         ours = _HERE / "templates" / name
         path = ours if ours.is_file() else Path(self.root, name.removeprefix("flower/"))
         source = path.read_text()
-        return Template(pages.with_our_tabs(source) if name == "navbar.html" else source, name=name, loader=self)
+        if name == "navbar.html":
+            source = pages.with_our_tabs(source)
+        return Template(source, name=name, loader=self)
 
 
 class Dashboard(Flower):

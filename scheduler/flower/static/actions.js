@@ -6,8 +6,9 @@ import { post } from "./http.js";
 /**
  * A widget: a button that posts. `describe(item)` says what it would do now, or null if there is nothing to do:
  * `verb` and `name` call it, `url` does it, `done(answer)` reports it, `question`, if there is one, is asked first.
+ * `after` is called when it is done.
  */
-export function action(describe, colour = "primary") {
+export function action(describe, { colour = "primary", after = () => {} } = {}) {
   const button = element("button", { type: "button", class: `btn btn-sm btn-outline-${colour}` });
   let current = null;
   const update = (item) => {
@@ -18,21 +19,26 @@ export function action(describe, colour = "primary") {
       setAttribute(button, "aria-label", `${current.verb} ${current.name}`);
     }
   };
-  button.addEventListener("click", () => press(button, current, colour));
+  button.addEventListener("click", async () => (await press(button, current, colour)) && after());
   return { element: button, update };
 }
 
-/** A disabled button would lose the focus, so one that is busy only says so, and ignores further presses. */
+/**
+ * Whether it was done. A disabled button would lose the focus, so one that is busy only says so, and ignores
+ * further presses.
+ */
 async function press(button, asked, colour) {
   const busy = button.getAttribute("aria-disabled") === "true";
   if (busy || (asked.question && !(await agreed(asked, colour)))) {
-    return;
+    return false;
   }
   button.setAttribute("aria-disabled", "true");
   try {
     toast(asked.done(await post(asked.url)), "success");
+    return true;
   } catch (error) {
     toast(error.message, "danger");
+    return false;
   } finally {
     button.removeAttribute("aria-disabled");
   }

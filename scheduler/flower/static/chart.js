@@ -1,7 +1,6 @@
 /** Lines over the last 15 minutes, as SVG. A null among the values is a gap: nothing was seen then. */
 
 import { element, setAttribute, setText, svg } from "./dom.js";
-import { NONE } from "./format.js";
 
 /** The drawing's own units; the style sheet stretches it to its place. */
 const WIDTH = 300;
@@ -24,8 +23,8 @@ export function sparkline(pick, describe, top = 0) {
 /**
  * A widget: lines over the same time, and a legend that says where each stands now.
  *
- * `series` are `{label, pick, show}`: a name, the values of an item, and how one value reads. Without a `top`
- * the highest value is.
+ * `series` are `{label, pick, now, show}`: a name, an item's values over time, the one of now, and how a value
+ * reads. The scale ends at `top`, or at the highest value.
  */
 export function chart(title, series, top = 0) {
   const lines = series.map((_, index) => stroke(index));
@@ -40,9 +39,9 @@ export function chart(title, series, top = 0) {
     const values = series.map(({ pick }) => pick(item));
     const most = top || highest(values);
     setText(scale, series[0].show(most));
-    series.forEach(({ show }, index) => {
+    series.forEach(({ now, show }, index) => {
       setAttribute(lines[index], "d", path(values[index], most));
-      setText(figures[index], last(values[index], show));
+      setText(figures[index], show(now(item)));
     });
   };
   return { element: shown, update };
@@ -79,11 +78,6 @@ function height(share) {
 /** The highest value, at least 1: an idle line lies at the bottom. */
 function highest(lines) {
   return lines.flat().reduce((most, value) => Math.max(most, value ?? 0), 1);
-}
-
-function last(values, show) {
-  const value = values.at(-1) ?? null;
-  return value === null ? NONE : show(value);
 }
 
 function path(values, top) {

@@ -1,7 +1,7 @@
 /** The Dead page. */
 
 import { age } from "./ages.js";
-import { discard, requeue, title } from "./dead_widgets.js";
+import { buttons, title } from "./dead_widgets.js";
 import { element, rows, setAttribute, setText, text } from "./dom.js";
 import { count, NONE, several } from "./format.js";
 import { api, follow, mayAct, settings } from "./live.js";
@@ -20,7 +20,7 @@ function widgets() {
     ago(),
     text((task) => task.reason),
   ];
-  return mayAct ? [...figures, actions()] : figures;
+  return mayAct ? [...figures, buttons()] : figures;
 }
 
 function argumentsOf(task) {
@@ -40,12 +40,6 @@ function link() {
 function ago() {
   const widget = age((task) => task.age);
   return { element: element("span", { class: "sy-figure" }, widget.element, " ago"), update: widget.update };
-}
-
-function actions() {
-  const buttons = [requeue(), discard()];
-  const shown = element("div", { class: "sy-actions" }, ...buttons.map((button) => button.element));
-  return { element: shown, update: (task) => buttons.forEach((button) => button.update(task)) };
 }
 
 function show(found) {

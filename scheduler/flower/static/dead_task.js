@@ -1,11 +1,11 @@
 /** One task that was given up on, whole. */
 
 import { age } from "./ages.js";
-import { discard, requeue } from "./dead_widgets.js";
+import { buttons } from "./dead_widgets.js";
 import { details } from "./detail.js";
 import { element, setText, text } from "./dom.js";
 import { count, NONE } from "./format.js";
-import { api, follow, mayAct, settings } from "./live.js";
+import { api, mayAct, once, settings } from "./live.js";
 import { chips } from "./node_widgets.js";
 
 const at = (id) => document.getElementById(id);
@@ -21,7 +21,7 @@ const about = details(at("about"), [
   ["Keyword arguments", text((task) => task.kwargs ?? NONE)],
   ["Message", code((task) => pretty(task.message))],
 ]);
-const buttons = mayAct ? [requeue(), discard()] : [];
+const actions = buttons(() => show(null));
 
 function code(pick) {
   const shown = element("pre", { class: "detail-code", tabindex: "0", "aria-label": "Message" });
@@ -42,9 +42,11 @@ function show(found) {
   at("content").hidden = found === null;
   if (found !== null) {
     about(found.dead);
-    buttons.forEach((button) => button.update(found.dead));
+    actions.update(found.dead);
   }
 }
 
-at("actions").append(...buttons.map((button) => button.element));
-follow(api("dead", settings.name), show);
+if (mayAct) {
+  at("actions").append(actions.element);
+}
+once(api("dead", settings.name), show);

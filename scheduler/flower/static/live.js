@@ -34,7 +34,7 @@ export function nodePage(name) {
   return `${settings.node}?name=${encodeURIComponent(name)}`;
 }
 
-/** Shows each new document with `show`, null if what the page is about is gone; until the page is left. */
+/** Shows each new document with `show`, null if what the page is about is gone, until the page is left. */
 export async function follow(url, show) {
   for (;;) {
     await refresh(url, show);
@@ -42,13 +42,21 @@ export async function follow(url, show) {
   }
 }
 
+/** Shows a document that does not change, as soon as it can be read. */
+export async function once(url, show) {
+  while (!(await refresh(url, show))) {
+    await pause();
+  }
+}
+
+/** Whether the dashboard answered. */
 async function refresh(url, show) {
   let found;
   try {
     found = await read(url);
   } catch (error) {
     report(error.message);
-    return;
+    return false;
   }
   if (found?.look) {
     count(freshness, found.look.age);
@@ -56,6 +64,7 @@ async function refresh(url, show) {
   const error = found?.look?.error;
   report(error ? `The cluster can't be seen: ${error}` : null);
   show(found);
+  return true;
 }
 
 /** Tells a screen reader what changed; the page itself shows it elsewhere. */

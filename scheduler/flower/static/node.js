@@ -13,8 +13,8 @@ const at = (id) => document.getElementById(id);
 const load = chart(
   "Percent",
   [
-    { label: "slots in use", pick: (node) => node.trend.busy, show: percent },
-    { label: "CPU", pick: (node) => node.trend.cpu, show: percent },
+    { label: "slots in use", pick: (node) => node.trend.busy, now: busyShare, show: percent },
+    { label: "CPU", pick: (node) => node.trend.cpu, now: (node) => node.load.cpu, show: percent },
   ],
   100,
 );
@@ -46,6 +46,10 @@ const button = drain();
 
 /** The node's state when it was last shown. */
 let before = null;
+
+function busyShare(node) {
+  return node.slots ? (100 * node.busy) / node.slots : 0;
+}
 
 function show(found) {
   at("gone").hidden = found !== null;

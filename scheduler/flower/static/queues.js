@@ -14,10 +14,12 @@ const empty = document.getElementById("empty");
 const chosen = document.getElementById("chosen");
 const choices = new Keyed(document.getElementById("choices"), (queue) => queue.name, choice);
 const charts = [
-  chart("Tasks not started", [{ label: "waiting or placed", pick: (trend) => trend.waiting, show: whole }]),
+  chart("Tasks not started", [
+    { label: "waiting or placed", pick: (all) => all.waiting, now: (all) => all.now.waiting, show: whole },
+  ]),
   chart("Tasks per second", [
-    { label: "in", pick: (trend) => trend.in, show: rate },
-    { label: "out", pick: (trend) => trend.out, show: rate },
+    { label: "in", pick: (all) => all.in, now: (all) => all.now.in, show: rate },
+    { label: "out", pick: (all) => all.out, now: (all) => all.now.out, show: rate },
   ]),
 ];
 
@@ -39,7 +41,7 @@ function widgets() {
 }
 
 function trend(queue) {
-  return `Tasks not started over the last 15 minutes, now ${whole(queue.waiting + queue.placed)}`;
+  return `Tasks not started over the last 15 minutes, now ${count(notStarted(queue))}`;
 }
 
 function whole(tasks) {
@@ -55,6 +57,7 @@ function service() {
     nodes.update(queue);
     nodes.element.classList.toggle("sy-warning", queue.nodes === 0);
     stranded.update(Object.entries(queue.stranded));
+    list.hidden = list.childElementCount === 0;
   };
   return { element: element("div", { class: "sy-service" }, nodes.element, list), update };
 }
@@ -82,10 +85,25 @@ function show(found) {
 
 function draw() {
   const wanted = chosen.selectedIndex === 0 ? queues : queues.filter((queue) => queue.name === chosen.value);
-  const sums = Object.fromEntries(SERIES.map((name) => [name, sum(wanted.map((queue) => queue.trend[name]))]));
+  const all = together(wanted);
   for (const shown of charts) {
-    shown.update(sums);
+    shown.update(all);
   }
+}
+
+/** Several queues as one: the sums of their series, and of their figures of now. */
+function together(wanted) {
+  const trends = SERIES.map((name) => [name, sum(wanted.map((queue) => queue.trend[name]))]);
+  const now = { waiting: total(wanted, notStarted), in: total(wanted, (one) => one.in), out: total(wanted, (one) => one.out) };
+  return { ...Object.fromEntries(trends), now };
+}
+
+function total(wanted, figure) {
+  return wanted.reduce((found, queue) => found + figure(queue), 0);
+}
+
+function notStarted(queue) {
+  return queue.waiting + queue.placed;
 }
 
 /** Several series as one; null where none of them has a value. */
