@@ -24,11 +24,6 @@ EVENTS_DEFAULT, EVENTS_MAX = 200, 1000
 class Api(Guarded):
     """What our API handlers have in common: JSON in both cases."""
 
-    def prepare(self) -> None:
-        """Ask for the login; a program is told so, not sent to a login page."""
-        if not self.current_user:
-            raise HTTPError(401, "no login; send Flower's basic authentication, or log in with a browser")
-
     def documents(self) -> Documents:
         """What to say of the last look. No I/O."""
         documents: Documents = self.application.documents()
@@ -54,7 +49,7 @@ class Api(Guarded):
         """``{"error": ...}``, and no more of an unexpected one than that it happened."""
         exc = kwargs.get("exc_info", (None, None, None))[1]
         message = exc.log_message if isinstance(exc, HTTPError) else None
-        if status_code == 401:
+        if status_code == 401 and self.application.options.basic_auth:
             self.set_header("WWW-Authenticate", 'Basic realm="flower"')
         self.answer({"error": message or self._reason})
 
