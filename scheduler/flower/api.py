@@ -48,7 +48,7 @@ class Api(Guarded):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """``{"error": ...}``, and no more of an unexpected one than that it happened."""
         exc = kwargs.get("exc_info", (None, None, None))[1]
-        message = exc.log_message if isinstance(exc, HTTPError) else None
+        message = exc.get_message() if isinstance(exc, HTTPError) else None
         if status_code == 401 and self.application.options.basic_auth:
             self.set_header("WWW-Authenticate", 'Basic realm="flower"')
         self.answer({"error": message or self._reason})
@@ -181,12 +181,12 @@ class DiscardHandler(Action):
 
 def no_such_node(name: str) -> HTTPError:
     """404 for a node."""
-    return _not_found(f"the cluster has no node {name!r}; see /api/nodes for those that it has")
+    return HTTPError(404, f"the cluster has no node {name!r}; see /api/nodes for those that it has")
 
 
 def no_such_task(receipt: str) -> HTTPError:
     """404 for a task given up on."""
-    return _not_found(f"no task with receipt {receipt!r} was given up on; see /api/dead")
+    return HTTPError(404, f"no task with receipt {receipt!r} was given up on; see /api/dead")
 
 
 def handlers() -> list[url]:
@@ -204,11 +204,6 @@ def handlers() -> list[url]:
         url(r"/api/dead/([0-9]+)/requeue", RequeueHandler),
         url(r"/api/dead/([0-9]+)/discard", DiscardHandler),
     ]
-
-
-def _not_found(message: str) -> HTTPError:
-    # tornado would take a percent sign in a name for a place to fill in.
-    return HTTPError(404, message.replace("%", "%%"))
 
 
 def _read_dead(state: State, receipt: str) -> dict[str, Any] | None:
