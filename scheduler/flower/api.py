@@ -12,7 +12,7 @@ from tornado.web import HTTPError, url
 from scheduler.documents import dead_document, message_text, summarize
 from scheduler.flower.documents import Documents
 from scheduler.flower.sampler import OUTAGE
-from scheduler.flower.security import Guarded
+from scheduler.flower.security import GuardedData
 from scheduler.state import State
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ T = TypeVar("T")
 EVENTS_DEFAULT, EVENTS_MAX = 200, 1000
 
 
-class Api(Guarded):
+class Api(GuardedData):
     """What our API handlers have in common: JSON in both cases."""
 
     def documents(self) -> Documents:

@@ -9,7 +9,7 @@ from typing import Any
 from flower.app import Flower, rewrite_handler
 from prometheus_client import REGISTRY
 from tornado.template import Loader, Template
-from tornado.web import StaticFileHandler, url
+from tornado.web import url
 
 from scheduler.broker import open_state
 from scheduler.flower import api, pages
@@ -77,8 +77,7 @@ class Dashboard(Flower):
         return Documents(snapshot, snapshot.age(time.monotonic()))
 
     def _handlers(self, open_metrics: bool) -> list[Any]:
-        static = url(r"/static/switchyard/(.*)", StaticFileHandler, {"path": str(_HERE / "static")})
-        mine = [static, *api.handlers(), *pages.handlers()]
+        mine = [*api.handlers(), *pages.handlers()]
         if not open_metrics:
             mine += [url(r"/metrics", Metrics), url(r"/healthcheck", Healthcheck)]
         prefix = self.options.url_prefix

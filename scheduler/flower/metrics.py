@@ -10,16 +10,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from scheduler.flower.documents import Documents, busy
-from scheduler.flower.security import Guarded
+from scheduler.flower.security import GuardedData
 from scheduler.flower.snapshot import Snapshot
 from scheduler.models import NodeState
 
 
-class Metrics(Guarded, monitor.Metrics):
+class Metrics(GuardedData, monitor.Metrics):
     """Flower's /metrics, behind the login."""
 
 
-class Healthcheck(Guarded, monitor.Healthcheck):
+class Healthcheck(GuardedData, monitor.Healthcheck):
     """Flower's /healthcheck, behind the login."""
 
 

@@ -55,8 +55,8 @@ class Guarded(BaseHandler):
             )
 
     def turn_away(self) -> None:
-        """What becomes of a request without login."""
-        raise HTTPError(401, "no login; send Flower's basic authentication, or log in with a browser")
+        """Send who has no login to the login page, and back from there."""
+        self.redirect(f"{self.get_login_url()}?{urlencode({'next': self.request.uri})}")
 
     def _is_meant(self) -> bool:
         """Whether the Host is one that only this machine has.
@@ -68,12 +68,12 @@ class Guarded(BaseHandler):
         return is_loopback(urlsplit(f"//{self.request.host}").hostname or "")
 
 
-class GuardedPage(Guarded):
-    """A page: who has no login is sent to where Flower gives one."""
+class GuardedData(Guarded):
+    """What programs read: they are told that they have no login, instead of being sent to a page."""
 
     def turn_away(self) -> None:
-        """To the login page, and back from there."""
-        self.redirect(f"{self.get_login_url()}?{urlencode({'next': self.request.uri})}")
+        """401."""
+        raise HTTPError(401, "no login; send Flower's basic authentication, or log in with a browser")
 
 
 def has_login(options: Any) -> bool:
