@@ -59,10 +59,12 @@ class Sampler:
         """Look from now on."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Look no more; a look that is under way is not waited for."""
+    def stop(self) -> bool:
+        """Look no more, without waiting for a look that is under way; False if there was none to stop."""
+        running = self._thread.is_alive() and not self._stopped.is_set()
         self._stopped.set()
         self._wanted.set()
+        return running
 
     def look_soon(self) -> None:
         """Look now instead of at the next second: something was changed."""

@@ -7,27 +7,27 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import cluster, dashboard
-from tests.browser.cluster import Site
+from tests.browser import chromium as debians
+from tests.browser.stage import Stage, running
 
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """The browser. Without one a laptop skips these tests; a CI run fails."""
-    if dashboard.chromium() is None:
+    if debians.path() is None:
         missing = "no chromium on the PATH; install it: apt-get install chromium"
-        if dashboard.is_ci():
+        if debians.is_required():
             pytest.fail(missing)
         pytest.skip(missing)
-    with dashboard.browser() as running:
-        yield running
+    with debians.running() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="package")
-def site(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A cluster of real nodes with a dashboard."""
-    with cluster.site(tmp_path_factory.mktemp("site")) as running:
-        yield running
+def stage(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A cluster of real nodes, and the dashboards that show it."""
+    with running(tmp_path_factory.mktemp("stage")) as stage:
+        yield stage
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.cluster import join
-from tests.browser.dashboard import dashboard
+from tests.browser.stage import join
+from tests.support.dashboard import dashboard_process
 from tests.support.nodes import state_of
 from tests.support.servers import Server, free_port, redis_server
 
@@ -41,17 +41,15 @@ def recovers(page: Page) -> None:
     assert page.evaluate("window.loadedOnce") is True
 
 
-def test_redis_and_the_dashboard_go_and_come_back(quiet_page: Page, tmp_path: Path) -> None:
+def test_redis_goes_and_comes_back(quiet_page: Page, tmp_path: Path) -> None:
     """In the very hour when it is needed the page would show old figures as if they were true."""
-    page, port, log = quiet_page, free_port(), tmp_path / "dashboard.log"
-    with ExitStack() as stack:
-        first = stack.enter_context(a_server(port))
-        shown = stack.enter_context(dashboard(first, log))
-        page.goto(f"{shown.url}/nodes")
+    page, port = quiet_page, free_port()
+    with a_server(port) as server, dashboard_process(server, tmp_path / "log") as site:
+        page.goto(f"{site.url}/nodes")
         page.evaluate("window.loadedOnce = true")
         recovers(page)
 
-        pid = int(first.client().info("server")["process_id"])
+        pid = int(server.client().info("server")["process_id"])
         os.kill(pid, signal.SIGSTOP)
         shows_trouble(page, "The cluster can't be seen")
         os.kill(pid, signal.SIGCONT)
@@ -59,10 +57,18 @@ def test_redis_and_the_dashboard_go_and_come_back(quiet_page: Page, tmp_path: Pa
 
         os.kill(pid, signal.SIGKILL)
         shows_trouble(page, "The cluster can't be seen")
-        second = stack.enter_context(a_server(port))
-        recovers(page)
+        with a_server(port):
+            recovers(page)
 
-        shown.kill()
-        shows_trouble(page, "The dashboard does not answer.")
-        stack.enter_context(dashboard(second, log, port=int(shown.url.rpartition(":")[2])))
+
+def test_the_dashboard_goes_and_comes_back(clean_valkey: Server, quiet_page: Page, tmp_path: Path) -> None:
+    """After every deployment of the dashboard somebody would have to reload the page on the wall."""
+    page, port, log = quiet_page, free_port(), tmp_path / "log"
+    join(state_of(clean_valkey), "n1", "celery", {})
+    with dashboard_process(clean_valkey, log, port=port) as site:
+        page.goto(f"{site.url}/nodes")
+        page.evaluate("window.loadedOnce = true")
+        recovers(page)
+    shows_trouble(page, "The dashboard does not answer.")
+    with dashboard_process(clean_valkey, log, port=port):
         recovers(page)

@@ -11,9 +11,9 @@ from pathlib import Path
 from celery import Celery
 
 from scheduler.state import State
-from tests.browser.dashboard import Dashboard, dashboard
 from tests.support import servers
 from tests.support.app import make_app
+from tests.support.dashboard import Site, dashboard_process
 from tests.support.nodes import WorkerProcess, is_up, state_of, worker
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
@@ -27,18 +27,18 @@ _FOREVER_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Stage:
     """A cluster, the dashboard that shows it, and one that may only look."""
 
     server: Server
     app: Celery
     nodes: dict[str, WorkerProcess]
-    dashboard: Dashboard
-    read_only: Dashboard
+    dashboard: Site
+    read_only: Site
 
 
 @contextmanager
-def site(folder: Path) -> Iterator[Site]:
+def running(folder: Path) -> Iterator[Stage]:
     """Nodes a, b and victim, with two slots each, and one of a hostile name."""
     with ExitStack() as stack:
         server = stack.enter_context(servers.running("valkey"))
@@ -46,14 +46,14 @@ def site(folder: Path) -> Iterator[Site]:
             name: stack.enter_context(worker(server, folder, name, lease=LEASE, ready=False, options=options))
             for name, options in {"a": [], "b": ["--label", "zone=eu"], "victim": []}.items()
         }
-        shown = stack.enter_context(dashboard(server, folder / "dashboard.log"))
-        read_only = stack.enter_context(dashboard(server, folder / "read-only.log", "--read-only"))
+        shown = stack.enter_context(dashboard_process(server, folder / "dashboard.log"))
+        read_only = stack.enter_context(dashboard_process(server, folder / "read-only.log", "--read-only"))
         for name in nodes:
             wait_until(lambda name=name: is_up(server, name), f"{name} is up", timeout=60)
         app = make_app(server.url())
         stack.callback(app.close)
         join(state_of(server), HOSTILE, HOSTILE, {HOSTILE: HOSTILE})
-        yield Site(server, app, nodes, shown, read_only)
+        yield Stage(server, app, nodes, shown, read_only)
 
 
 def join(state: State, name: str, queue: str, labels: dict[str, str]) -> str:
