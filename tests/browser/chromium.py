@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, sync_playwright
 
-#: Chromium's own housekeeping would reach out into the network; in a container there is no sandbox and no GPU.
+#: Its own housekeeping would reach out into the network; a container has no sandbox and no GPU for it.
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
