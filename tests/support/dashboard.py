@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -134,6 +136,18 @@ def dashboard(
     finally:
         loops[0].call_soon_threadsafe(loops[0].stopped.set)  # type: ignore[attr-defined]
         thread.join(10)
+
+
+@contextmanager
+def hold_redis(server: Server, site: Site) -> Iterator[None]:
+    """Stop the server's process, as a network that goes dark does; entered once the dashboard has noticed."""
+    pid = int(server.client().info("server")["process_id"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: site.get("/api/cluster").json["look"]["error"], "the dashboard notices")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager
