@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.stage import Stage, join
-from tests.support.dashboard import dashboard_process
+from tests.support.dashboard import dashboard_process, hold_redis
 from tests.support.nodes import state_of
 from tests.support.servers import Server, free_port, redis_server
 
@@ -49,13 +49,11 @@ def test_redis_goes_and_comes_back(quiet_page: Page, tmp_path: Path) -> None:
         page.evaluate("window.loadedOnce = true")
         is_live(page)
 
-        pid = int(server.client().info("server")["process_id"])
-        os.kill(pid, signal.SIGSTOP)
-        shows_trouble(page, "The cluster can't be seen")
-        os.kill(pid, signal.SIGCONT)
+        with hold_redis(server, site):
+            shows_trouble(page, "The cluster can't be seen")
         is_live(page)
 
-        os.kill(pid, signal.SIGKILL)
+        os.kill(int(server.client().info("server")["process_id"]), signal.SIGKILL)
         shows_trouble(page, "The cluster can't be seen")
         with a_server(port):
             is_live(page)

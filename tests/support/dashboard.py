@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -137,9 +139,21 @@ def dashboard(
 
 
 @contextmanager
-def dashboard_process(server: Server, log: Path, *options: str, port: int = 0, **env: str) -> Iterator[Site]:
+def hold_redis(server: Server, site: Site) -> Iterator[None]:
+    """Stop the server's process, as a network that goes dark does; entered once the dashboard has noticed."""
+    pid = int(server.client().info("server")["process_id"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: site.get("/api/cluster").json["look"]["error"], "the dashboard notices")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def dashboard_process(server: Server, log: Path, *options: str, **env: str) -> Iterator[Site]:
     """``switchyard flower`` as a process, until the block ends."""
-    port = port or free_port()
+    port = free_port()
     command = [sys.executable, "-m", "workers.cli", "flower", "-A", APP, "--port", str(port), *options]
     with log.open("wb") as out:
         process = subprocess.Popen(
