@@ -24,17 +24,20 @@ LEASE = 2.0
 HOSTILE = """"><img src=x onerror="window.pwned=1"><script>window.pwned=1</script>' ünï 🌼"""
 
 _FOREVER_MS = 600_000
+#: Behind a reverse proxy and with a login: that nothing can be done there is not all that is different.
+_LOGIN, _PREFIX = "ann:secret", "ops"
+_READ_ONLY = ("--read-only", "--basic-auth", _LOGIN, "--url-prefix", _PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A cluster, the dashboard that shows it, and one that may only look."""
+    """A cluster, the dashboard that shows it, and the address of one that may only look, after a login."""
 
     server: Server
     app: Celery
     nodes: dict[str, WorkerProcess]
     dashboard: Site
-    read_only: Site
+    read_only: str
 
 
 @contextmanager
@@ -47,13 +50,14 @@ def running(folder: Path) -> Iterator[Stage]:
             for name, options in {"a": [], "b": ["--label", "zone=eu"], "victim": []}.items()
         }
         shown = stack.enter_context(dashboard_process(server, folder / "dashboard.log"))
-        read_only = stack.enter_context(dashboard_process(server, folder / "read-only.log", "--read-only"))
+        read_only = stack.enter_context(dashboard_process(server, folder / "read-only.log", *_READ_ONLY))
         for name in nodes:
             wait_until(lambda name=name: is_up(server, name), f"{name} is up", timeout=60)
         app = make_app(server.url())
         stack.callback(app.close)
         join(state_of(server), HOSTILE, HOSTILE, {HOSTILE: HOSTILE})
-        yield Stage(server, app, nodes, shown, read_only)
+        address = f"http://{_LOGIN}@127.0.0.1:{read_only.port}/{_PREFIX}"
+        yield Stage(server, app, nodes, shown, address)
 
 
 def join(state: State, name: str, queue: str, labels: dict[str, str]) -> str:

@@ -105,7 +105,7 @@ def test_the_page_says_everything_to_a_screen_reader(stage: Stage, page: Page) -
 
 def test_a_read_only_dashboard_has_no_buttons(stage: Stage, page: Page) -> None:
     """Who may only look would be offered what is then refused."""
-    page.goto(f"{stage.read_only.url}/nodes")
+    page.goto(f"{stage.read_only}/nodes")
     expect(state(page, "a")).to_have_text("up")
     expect(page.locator("#sy-page button")).to_have_count(0)
     page.get_by_role("link", name="a", exact=True).click()

@@ -83,7 +83,7 @@ def test_one_task_whole_with_hostile_values_then_discard(stage: Stage, page: Pag
 def test_a_read_only_dashboard_lists_the_dead_without_buttons(stage: Stage, page: Page) -> None:
     """Who may only look would be offered what is then refused."""
     receipt = bury(stage.app, stage.server, "add", "to be looked at")
-    page.goto(f"{stage.read_only.url}/dead")
+    page.goto(f"{stage.read_only}/dead")
     expect(row(page, "to be looked at")).to_be_visible()
     expect(page.locator("#sy-page button")).to_have_count(0)
     assert state_of(stage.server).discard(receipt)

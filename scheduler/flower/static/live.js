@@ -24,9 +24,12 @@ export const settings = page.dataset;
 /** Whether this page may change the cluster. */
 export const mayAct = settings.readOnly === "no";
 
-/** An address below the API. A name may hold any character. */
+/**
+ * An address below the API. A name may hold any character. It is spelt out from the origin on: what is relative
+ * to a page that was opened with a password in its address may not be fetched.
+ */
 export function api(...steps) {
-  return [settings.api, ...steps.map(encodeURIComponent)].join("/");
+  return [location.origin + settings.api, ...steps.map(encodeURIComponent)].join("/");
 }
 
 /** The page about one node. */
