@@ -81,15 +81,15 @@ class Sampler:
         try:
             self._snapshot = self._see(self._connected())
         except OUTAGE as exc:
-            self._failed(f"{type(exc).__name__}: {exc}")
-        except Exception as exc:  # something in Redis that nobody expects must not end the looking
-            logger.exception("A look at the cluster failed.")
-            self._failed(f"{type(exc).__name__}: {exc}")
+            self._failed(exc, expected=True)
+        except Exception as exc:  # something in Redis that nobody foresaw must not end the looking
+            self._failed(exc, expected=False)
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, exc: Exception, expected: bool) -> None:
+        why = " ".join(f"{type(exc).__name__}: {exc}".split())
         if self._snapshot.error is None:
-            logger.warning("The cluster can't be seen: %s. Trying again.", why)
-        self._snapshot = replace(self._snapshot, error=" ".join(why.split()))
+            logger.warning("The cluster can't be seen: %s. Trying again.", why, exc_info=not expected)
+        self._snapshot = replace(self._snapshot, error=why)
 
     def _connected(self) -> State:
         if self._state is None:
