@@ -4,7 +4,7 @@ import { element, setText } from "./dom.js";
 import { duration, NONE } from "./format.js";
 
 /** Milliseconds between two counts. */
-const TICK = 500;
+const TICK = 1000;
 
 /** Element -> when what it tells the age of began, in ms on this page's clock. */
 const began = new Map();

@@ -89,8 +89,8 @@ export class Keyed {
 
 /**
  * Fills a table whose head is in the page already: a row per item, a cell per widget, the first one the
- * row's header. Each cell carries its column's name, which a narrow screen shows beside the value. The roles
- * are spelled out since a browser forgets a table's own once the style sheet stacks its cells.
+ * row's header. Each cell carries its column's name, which a narrow screen shows above the value. The roles
+ * are spelt out since a browser forgets those of a table that the style sheet lays out as a grid.
  */
 export function rows(table, keyOf, widgetsOf) {
   const labels = Array.from(table.tHead.rows[0].cells, (cell) => cell.textContent.trim());
