@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.stage import Stage, join
-from tests.support.dashboard import dashboard_process, hold_redis
+from tests.support.app import make_app
+from tests.support.dashboard import dashboard, hold_redis
 from tests.support.nodes import state_of
 from tests.support.servers import Server, free_port, redis_server
 
@@ -41,10 +41,10 @@ def is_live(page: Page) -> None:
     assert page.evaluate("window.loadedOnce") is True
 
 
-def test_redis_goes_and_comes_back(quiet_page: Page, tmp_path: Path) -> None:
+def test_redis_goes_and_comes_back(quiet_page: Page) -> None:
     """In the very hour when it is needed the page would show old figures as if they were true."""
     page, port = quiet_page, free_port()
-    with a_server(port) as server, dashboard_process(server, tmp_path / "log") as site:
+    with a_server(port) as server, closing(make_app(server.url())) as app, dashboard(app) as site:
         page.goto(f"{site.url}/nodes")
         page.evaluate("window.loadedOnce = true")
         is_live(page)
