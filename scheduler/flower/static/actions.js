@@ -4,9 +4,9 @@ import { element, setAttribute, setText } from "./dom.js";
 import { post } from "./http.js";
 
 /**
- * A widget: a button that posts. `describe(item)` says what it would do now, or null if there is nothing to do:
- * `verb` and `name` call it, `url` does it, `done(answer)` reports it, `question`, if there is one, is asked first.
- * `after` is called when it is done.
+ * A widget: a button that posts. `describe(item)` says what it would do now, or null if there is nothing to
+ * do: `verb` and `name` call it, `question`, if there is one, is asked first, `url` does it, and `done(answer)`
+ * reports it. `after` is called when it is done.
  */
 export function action(describe, { colour = "primary", after = () => {} } = {}) {
   const button = element("button", { type: "button", class: `btn btn-sm btn-outline-${colour}` });
@@ -46,7 +46,7 @@ async function press(button, asked, colour) {
 
 /** Asks in a dialog of the browser's own: it keeps the focus inside, gives it back, and Escape means no. */
 function agreed({ question, verb }, colour) {
-  const no = element("button", { type: "button", class: "btn btn-outline-secondary", autofocus: "" }, "Cancel");
+  const no = element("button", { type: "button", class: "btn btn-outline-secondary" }, "Cancel");
   const yes = element("button", { type: "button", class: `btn btn-${colour}` }, verb);
   const words = element("p", { id: "sy-question" }, question);
   const buttons = element("div", { class: "sy-dialog-buttons" }, no, yes);
@@ -55,6 +55,7 @@ function agreed({ question, verb }, colour) {
   yes.addEventListener("click", () => dialog.close("yes"));
   document.body.append(dialog);
   dialog.showModal();
+  no.focus();
   return new Promise((answer) => {
     dialog.addEventListener("close", () => {
       dialog.remove();

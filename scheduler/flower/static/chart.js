@@ -23,8 +23,8 @@ export function sparkline(pick, describe, top = 0) {
 /**
  * A widget: lines over the same time, and a legend that says where each stands now.
  *
- * `series` are `{label, pick, now, show}`: a name, an item's values over time, the one of now, and how a value
- * reads. The scale ends at `top`, or at the highest value.
+ * `series` are `{label, pick, now, show}`: a name, an item's values over time, the one of now, and how a
+ * value reads. The scale ends at `top`, or at the highest value.
  */
 export function chart(title, series, top = 0) {
   const lines = series.map((_, index) => stroke(index));

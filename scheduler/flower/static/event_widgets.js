@@ -19,7 +19,7 @@ const KINDS = {
   drained: [CARE, (event) => `drains; ${several(event.count, "task")} of its inbox went back`],
   resumed: [GOOD, () => "takes tasks again"],
   restored: [GOOD, (event) => `had ${several(event.count, "task")}, which went back to their queues`],
-  "given up": [BAD, (event) => `was the last to die with ${several(event.count, "task")}, now among the dead`],
+  "given up": [BAD, (event) => `held ${several(event.count, "task")}, now among the dead`],
 };
 
 /** A list of events in the element, the latest first. */

@@ -1,6 +1,6 @@
 /**
- * Keeps a page live: reads one document again and again, hands it to the page, and says so when the broker or
- * the dashboard is gone. What was last known stays, its ages count on, and when they are back, so is the page.
+ * Keeps a page live: reads one document again and again, hands it to the page, and says so when the cluster or
+ * the dashboard is gone. What was known last stays, its ages count on, and when they are back, so is the page.
  */
 
 import { count } from "./ages.js";
@@ -18,15 +18,15 @@ const dot = document.getElementById("sy-dot");
 const status = document.getElementById("sy-status");
 const freshness = document.getElementById("sy-freshness");
 
-/** What the page is about, where it is linked to: `name`, `api`, `readOnly`. */
+/** What the server wrote into the page: what it is about, and the addresses of others. */
 export const settings = page.dataset;
 
 /** Whether this page may change the cluster. */
 export const mayAct = settings.readOnly === "no";
 
 /**
- * An address below the API. A name may hold any character. It is spelt out from the origin on: what is relative
- * to a page that was opened with a password in its address may not be fetched.
+ * An address below the API. A name may hold any character. It is spelt out from the origin on: what is
+ * relative to a page that was opened with a password in its address may not be fetched.
  */
 export function api(...steps) {
   return [location.origin + settings.api, ...steps.map(encodeURIComponent)].join("/");
@@ -78,7 +78,7 @@ export function announce(message) {
 /** Says what is wrong, or with null that nothing is. */
 function report(message) {
   trouble.hidden = !message;
-  setText(problem, message);
+  setText(problem, message ?? "");
   dot.classList.toggle("status-dot-live", !message);
   dot.classList.toggle("status-dot-error", Boolean(message));
   setText(status, message ? "Last seen" : "Live");

@@ -78,8 +78,11 @@ export function drain() {
 }
 
 function operation(node) {
-  const [verb, step, done] = node.state === "draining" ? ["Resume", "resume", resumed] : ["Drain", "drain", drained];
-  return { verb, name: `node ${node.name}`, url: api("nodes", node.name, step), done };
+  const name = `node ${node.name}`;
+  if (node.state === "draining") {
+    return { verb: "Resume", name, url: api("nodes", node.name, "resume"), done: resumed };
+  }
+  return { verb: "Drain", name, url: api("nodes", node.name, "drain"), done: drained };
 }
 
 function resumed(answer) {

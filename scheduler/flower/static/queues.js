@@ -64,10 +64,10 @@ function service() {
 
 function strandedTasks() {
   const shown = element("li", { class: "sy-warning" });
-  return {
-    element: shown,
-    update: ([wanted, tasks]) => setText(shown, `${several(tasks, "task")} for ${wanted}: no node may run them`),
+  const update = ([wanted, tasks]) => {
+    setText(shown, `${several(tasks, "task")} for ${wanted}: no node may run ${tasks === 1 ? "it" : "them"}`);
   };
+  return { element: shown, update };
 }
 
 function choice(queue) {
@@ -94,7 +94,11 @@ function draw() {
 /** Several queues as one: the sums of their series, and of their figures of now. */
 function together(wanted) {
   const trends = SERIES.map((name) => [name, sum(wanted.map((queue) => queue.trend[name]))]);
-  const now = { waiting: total(wanted, notStarted), in: total(wanted, (one) => one.in), out: total(wanted, (one) => one.out) };
+  const now = {
+    waiting: total(wanted, notStarted),
+    in: total(wanted, (queue) => queue.in),
+    out: total(wanted, (queue) => queue.out),
+  };
   return { ...Object.fromEntries(trends), now };
 }
 
