@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from flower.views import monitor
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from scheduler.flower.documents import Documents, busy
+from scheduler.flower.documents import Documents
 from scheduler.flower.security import GuardedData
 from scheduler.flower.snapshot import Snapshot
-from scheduler.models import NodeState
+from scheduler.models import Node, NodeState
+
+#: Gauges of a node that is not lost: name, text, figure.
+_OF_A_NODE: tuple[tuple[str, str, Callable[[Node], float]], ...] = (
+    ("node_slots", "Tasks that the node can run at a time", lambda node: node.slots),
+    ("node_busy_slots", "Slots with a claimed task", lambda node: node.busy),
+    ("node_outstanding", "Tasks placed on the node or held by it", lambda node: node.outstanding),
+    ("node_cpu_percent", "CPU of the node's machine", lambda node: node.load.cpu),
+    ("node_memory_percent", "Memory of the node's machine", lambda node: node.load.memory),
+    (
+        "lease_renewal_seconds",
+        "How long the node's last measured lease renewal took",
+        lambda node: node.load.renewal,
+    ),
+)
 
 
 class Metrics(GuardedData, monitor.Metrics):
@@ -36,119 +50,81 @@ class ClusterCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every metric; those of the cluster once there was a look."""
         documents = self._documents()
-        yield _gauge(
-            "up",
-            "1 if the last look at the cluster succeeded",
-            int(documents.snapshot.error is None and documents.age is not None),
-        )
-        if documents.age is None:
+        snapshot, age = documents.snapshot, documents.age
+        up = snapshot.error is None and age is not None
+        yield GaugeMetricFamily("switchyard_up", "1 if the last look at the cluster succeeded", int(up))
+        if age is None:
             return
-        yield _gauge("look_age_seconds", "Seconds since the last look that succeeded", documents.age)
-        yield from _nodes(documents.snapshot, documents.age)
-        yield from _queues(documents.snapshot, documents.age)
-        yield from _counters(documents.snapshot)
+        text = "Seconds since the last look that succeeded"
+        yield GaugeMetricFamily("switchyard_look_age_seconds", text, age)
+        yield from _nodes(snapshot, age)
+        yield from _queues(snapshot, age)
+        yield _placements(snapshot)
+        yield from _accidents(snapshot)
 
 
 def _nodes(snapshot: Snapshot, age: float) -> Iterator[Metric]:
     states = Counter(node.state for node in snapshot.nodes)
-    yield _gauges(
-        "nodes",
-        "Nodes by state; lost ones for an hour",
-        "state",
-        {str(state): states[state] for state in NodeState},
-    )
-    nodes = [node for node in snapshot.nodes if node.state is not NodeState.LOST]
-    yield _gauges(
-        "node_slots", "Tasks that the node can run at a time", "node", {n.name: n.slots for n in nodes}
-    )
-    yield _gauges("node_busy_slots", "Slots with a claimed task", "node", {n.name: busy(n) for n in nodes})
-    yield _gauges(
-        "node_outstanding",
-        "Tasks placed on the node or held by it",
-        "node",
-        {n.name: n.outstanding for n in snapshot.nodes},
-    )
-    yield _gauges(
-        "node_cpu_percent", "CPU of the node's machine", "node", {n.name: n.load.cpu for n in nodes}
-    )
-    yield _gauges(
-        "node_memory_percent", "Memory of the node's machine", "node", {n.name: n.load.memory for n in nodes}
-    )
-    yield _gauges(
-        "lease_age_seconds",
-        "Seconds since the node's last heartbeat",
-        "node",
-        {n.name: n.lease_age + age for n in nodes},
-    )
-    yield _gauges(
-        "lease_renewal_seconds",
-        "How long the node's last measured lease renewal took",
-        "node",
-        {n.name: n.load.renewal for n in nodes},
-    )
-    settled = CounterMetricFamily(
-        "switchyard_settled", "Tasks done for good since the node's process started", labels=("node", "queue")
-    )
-    for node in nodes:
+    by_state = {str(state): states[state] for state in NodeState}
+    yield _gauges("nodes", "Nodes by state; lost ones for an hour", "state", by_state)
+    alive = [node for node in snapshot.nodes if node.state is not NodeState.LOST]
+    for name, text, figure in _OF_A_NODE:
+        yield _gauges(name, text, "node", {node.name: figure(node) for node in alive})
+    ages = {node.name: node.lease_age + age for node in snapshot.nodes}
+    yield _gauges("lease_age_seconds", "Seconds since the node's last heartbeat", "node", ages)
+    settled = _counter("settled", "Tasks done for good since the node's process started", "node", "queue")
+    for node in alive:
         for queue, count in node.load.settled.items():
             settled.add_metric((node.name, queue), count)
     yield settled
 
 
 def _queues(snapshot: Snapshot, age: float) -> Iterator[Metric]:
-    depth = GaugeMetricFamily(
-        "switchyard_queue_tasks",
-        "Tasks of the queue: waiting, placed on a node, claimed by a node",
-        labels=("queue", "state"),
-    )
+    text = "Tasks of the queue: waiting, placed on a node, claimed by a node"
+    depth = GaugeMetricFamily("switchyard_queue_tasks", text, labels=("queue", "state"))
     for queue in snapshot.queues:
-        for state, count in (
-            ("waiting", queue.waiting),
-            ("placed", queue.placed),
-            ("claimed", queue.claimed),
-        ):
-            depth.add_metric((queue.name, state), count)
+        depth.add_metric((queue.name, "waiting"), queue.waiting)
+        depth.add_metric((queue.name, "placed"), queue.placed)
+        depth.add_metric((queue.name, "claimed"), queue.claimed)
     yield depth
     ages = {queue.name: queue.oldest_age + age for queue in snapshot.queues if queue.oldest_age is not None}
-    yield _gauges(
-        "queue_oldest_age_seconds", "Seconds since the queue's oldest task was published", "queue", ages
-    )
+    text = "Seconds since the queue's oldest task was published"
+    yield _gauges("queue_oldest_age_seconds", text, "queue", ages)
     stranded = {queue.name: sum(queue.stranded.values()) for queue in snapshot.queues}
     yield _gauges("queue_stranded_tasks", "Waiting tasks that no node which is up may run", "queue", stranded)
 
 
-def _counters(snapshot: Snapshot) -> Iterator[Metric]:
-    placements = CounterMetricFamily(
-        "switchyard_placements",
-        "Tasks by strategy: placed on a node, or overflowed to their queue",
-        labels=("strategy", "outcome", "node"),
-    )
+def _placements(snapshot: Snapshot) -> Metric:
+    text = "Tasks by strategy: placed on a node, or overflowed to their queue"
+    placements = _counter("placements", text, "strategy", "outcome", "node")
     for node, strategies in snapshot.placements.items():
         for strategy, count in strategies.items():
             placements.add_metric((strategy, "placed", node), count)
     for strategy, count in snapshot.counters.overflowed.items():
         placements.add_metric((strategy, "overflowed", ""), count)
-    yield placements
-    counters = snapshot.counters
-    yield CounterMetricFamily(
-        "switchyard_restored_tasks", "Tasks of lost nodes that went back to their queues", counters.restored
-    )
-    yield CounterMetricFamily(
-        "switchyard_possible_duplicates",
-        "Tasks that a fenced node finished and that may have run twice",
-        counters.possible_duplicates,
-    )
-    yield CounterMetricFamily("switchyard_given_up_tasks", "Tasks that were given up on", counters.given_up)
-    yield _gauge(
-        "dead_tasks", "Tasks given up on that were neither requeued nor discarded", snapshot.dead_count
-    )
+    return placements
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"switchyard_{name}", text, value)
+def _accidents(snapshot: Snapshot) -> Iterator[Metric]:
+    for name, text, count in (
+        ("restored_tasks", "Tasks of lost nodes that went back to their queues", snapshot.counters.restored),
+        ("given_up_tasks", "Tasks that were given up on", snapshot.counters.given_up),
+        (
+            "possible_duplicates",
+            "Tasks that a fenced node finished and that may have run twice",
+            snapshot.counters.possible_duplicates,
+        ),
+    ):
+        yield CounterMetricFamily(f"switchyard_{name}", text, count)
+    text = "Tasks given up on that were neither requeued nor discarded"
+    yield GaugeMetricFamily("switchyard_dead_tasks", text, snapshot.dead_count)
 
 
-def _gauges(name: str, text: str, label: str, values: dict[str, float] | dict[str, int]) -> Metric:
+def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(f"switchyard_{name}", text, labels=labels)
+
+
+def _gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(f"switchyard_{name}", text, labels=(label,))
     for key, value in values.items():
         family.add_metric((key,), value)

@@ -40,7 +40,7 @@ def read(said: Mapping[str, str]) -> tuple[Any, dict[str, Any]]:
     ConfigurationError.
     """
     _refuse_unknown_variables(os.environ)
-    _refuse_unknown_names(Path(said.get("conf", DEFAULT_CONFIG_FILE)))
+    _refuse_unknown_names(Path(said.get("conf") or os.environ.get("FLOWER_CONF") or DEFAULT_CONFIG_FILE))
     options.address = DEFAULT_ADDRESS
     try:
         command.apply_env_options()

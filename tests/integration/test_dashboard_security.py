@@ -56,6 +56,11 @@ def patterns() -> list[str]:
     )
 
 
+def plain_pages() -> list[str]:
+    """Our pages, as paths; not their files."""
+    return [route.regex.pattern.rstrip("$") for route in pages.handlers() if route.regex.groups == 0]
+
+
 def signed_in(email: str) -> str:
     """The cookie of somebody who came back from the OAuth provider."""
     return "user=" + create_signed_value(settings["cookie_secret"], "user", email).decode()
@@ -88,6 +93,8 @@ def test_oauth_guards_the_api_and_asks_for_the_token(app: Celery) -> None:
     """With OAuth the API would be open, or another site could press the buttons with the cookie."""
     with dashboard(app, **OAUTH) as site:
         assert site.get("/api/cluster").status == 401
+        for page in plain_pages():
+            assert site.get(page).headers["location"].startswith("/login?next=%2F"), page
         assert site.get("/api/cluster", Cookie=signed_in("eve@example.org")).status == 401
         ann = signed_in("ann@example.com")
         assert site.get("/api/cluster", Cookie=ann).status == 200
@@ -166,15 +173,20 @@ def test_no_site_is_let_read_an_answer(app: Celery, monkeypatch: pytest.MonkeyPa
 def test_our_answers_carry_a_content_security_policy(app: Celery) -> None:
     """A value that slipped through could run as a script after all."""
     with dashboard(app) as site:
-        for path in (
-            "/api/cluster",
-            "/api/nodes/nobody",
-            *(route.regex.pattern.rstrip("$") for route in pages.handlers() if route.regex.groups == 0),
-        ):
+        for path in ("/api/cluster", "/api/nodes/nobody", *plain_pages()):
             headers = site.get(path).headers
             assert "default-src 'none'" in headers["content-security-policy"]
             assert "unsafe" not in headers["content-security-policy"]
             assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.fixture
+def _restored() -> Iterator[None]:
+    """Flower has one set of options for the whole process: leave it as it was."""
+    before = options.options.as_dict()
+    yield
+    for name, value in before.items():
+        options.options._options[name.replace("_", "-")]._value = value
 
 
 # -- starting ----------------------------------------------------------------------------------------------
@@ -201,6 +213,7 @@ def test_a_loopback_address_needs_none(address: str) -> None:
     require_login(wish(address=address), insecure=False)
 
 
+@pytest.mark.usefixtures("_restored")
 @pytest.mark.parametrize(
     ("arguments", "env", "message"),
     [
@@ -216,16 +229,12 @@ def test_wrong_options_are_refused_in_one_line(
     clean_valkey: Server, arguments: tuple[str, ...], env: dict[str, str], message: str
 ) -> None:
     """A misspelt --basic-auth would leave the dashboard open, as it does with plain Flower."""
-    before = options.options.as_dict()
-    try:
-        done = CliRunner().invoke(main, ["flower", "-A", "tests.support.app", *arguments], env=env)
-    finally:
-        for name, value in before.items():
-            options.options._options[name.replace("_", "-")]._value = value
+    done = CliRunner().invoke(main, ["flower", "-A", "tests.support.app", *arguments], env=env)
     assert done.exit_code in (1, 2), done
     assert message in done.output.splitlines()[-1]
 
 
+@pytest.mark.usefixtures("_restored")
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -240,3 +249,18 @@ def test_a_configuration_file_is_checked_as_well(tmp_path: Path, text: str, mess
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=message):
         options.read({"conf": str(path)})
+
+
+@pytest.mark.usefixtures("_restored")
+def test_the_command_line_goes_over_the_file_and_that_over_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator's option would have no effect, or the address would be Flower's: every one."""
+    path = tmp_path / "flowerconfig.py"
+    path.write_text("_team = ['ann:1', 'bob:2']\nbasic_auth = _team\nport = 2\nmax_tasks = 2\n")
+    for name in ("PORT", "MAX_TASKS", "MAX_WORKERS"):
+        monkeypatch.setenv(f"FLOWER_{name}", "1")
+    monkeypatch.setenv("FLOWER_PORT_5555_TCP_ADDR", "kubernetes sets such a variable for a service")
+    chosen, _ = options.read({"conf": str(path), "port": "3", "persistent": "True"})
+    assert (chosen.port, chosen.max_tasks, chosen.max_workers, chosen.persistent) == (3, 2, 1, True)
+    assert (chosen.basic_auth, chosen.address) == (["ann:1", "bob:2"], "127.0.0.1")

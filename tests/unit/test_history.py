@@ -107,3 +107,12 @@ def test_speed_compares_nodes_on_the_tasks_that_both_have_run() -> None:
         ]
     )
     assert found == {"quick": 2.0, "slow": 0.67}
+
+
+def test_a_lost_node_has_no_figures() -> None:
+    """The line would go on as if the node were still as busy as when it died."""
+    history = History()
+    history.note([Node("a", slots=2, claims=1, load=Load(cpu=50))], [], 0.0)
+    history.note([Node("a", NodeState.LOST, slots=2, claims=1, load=Load(cpu=50))], [], STEP)
+    trend = history.nodes()["a"]
+    assert (trend.busy[-2:], trend.cpu[-2:]) == ((50.0, None), (50.0, None))
