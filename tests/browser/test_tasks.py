@@ -21,7 +21,7 @@ def test_every_queue_is_there(stage: Stage, page: Page) -> None:
     forsaken = row(page, "forsaken")
     expect(forsaken).to_contain_text("no node")
     expect(forsaken.get_by_role("cell").first).to_have_text("1")
-    expect(row(page, "celery")).to_contain_text("1 task for gpu=h100: no node may run them")
+    expect(row(page, "celery")).to_contain_text("1 task for gpu=h100: no node may run it")
     expect(page.get_by_role("table", name="Every queue")).to_be_visible()
     state_of(stage.server).purge(["forsaken"])
     expect(forsaken.get_by_role("cell").first).to_have_text("0")

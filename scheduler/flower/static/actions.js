@@ -5,8 +5,8 @@ import { post } from "./http.js";
 
 /**
  * A widget: a button that posts. `describe(item)` says what it would do now, or null if there is nothing to
- * do: `verb` and `name` call it, `question`, if there is one, is asked first, `url` does it, and `done(answer)`
- * reports it. `after` is called when it is done.
+ * do: `verb` and `name` call it, `question`, if there is one, is asked first, `url` does it,
+ * `done(answer)` reports it. `after` is called when it is done.
  */
 export function action(describe, { colour = "primary", after = () => {} } = {}) {
   const button = element("button", { type: "button", class: `btn btn-sm btn-outline-${colour}` });
@@ -55,7 +55,6 @@ function agreed({ question, verb }, colour) {
   yes.addEventListener("click", () => dialog.close("yes"));
   document.body.append(dialog);
   dialog.showModal();
-  no.focus();
   return new Promise((answer) => {
     dialog.addEventListener("close", () => {
       dialog.remove();

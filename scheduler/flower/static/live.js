@@ -1,6 +1,7 @@
 /**
- * Keeps a page live: reads one document again and again, hands it to the page, and says so when the cluster or
- * the dashboard is gone. What was known last stays, its ages count on, and when they are back, so is the page.
+ * Keeps a page live: reads one document again and again, hands it to the page, and says so when the cluster
+ * or the dashboard is gone. What was known last stays, its ages count on, and when they are back, so is the
+ * page.
  */
 
 import { count } from "./ages.js";
