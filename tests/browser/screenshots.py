@@ -30,7 +30,7 @@ from tests.support.servers import Server
 from tests.support.waiting import wait_until
 
 #: Width and height of a screen, in CSS pixels.
-_DESK, _PHONE = (1440, 900), (375, 812)
+_DESK, _PHONE = (1440, 780), (375, 812)
 #: Seconds between two rounds of new tasks, and in which their number swings up and down.
 _ROUND, _SWING = 0.25, 90.0
 #: A task goes to the dead once this many nodes have died holding it.
