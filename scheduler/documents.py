@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from scheduler.keys import Keys
-from scheduler.models import DeadTask, Node, QueueDepth
+from scheduler.models import DeadTask, Load, Node, QueueDepth
 
 #: Characters of a task's arguments that a list shows.
 ARGUMENTS_MAX = 1000
+_LOAD_FIELDS = tuple(field.name for field in fields(Load))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ def node_document(node: Node) -> dict[str, Any]:
         "queues": sorted(node.queues),
         "labels": dict(node.labels),
         "lease_age": node.lease_age,
-        "load": asdict(node.load),
+        # Not asdict, which would copy the run times of all tasks only for some readers to leave them out.
+        "load": {name: getattr(node.load, name) for name in _LOAD_FIELDS},
         "hostname": node.hostname,
         "pid": node.pid,
         "versions": dict(node.versions),

@@ -59,6 +59,16 @@ class Node:
         """Tasks placed on or held by the node."""
         return self.inbox + self.claims
 
+    @property
+    def busy(self) -> int:
+        """Slots with a claimed task; none of a lost node."""
+        return 0 if self.state is NodeState.LOST else min(self.claims, self.slots)
+
+    @property
+    def free(self) -> int:
+        """Slots that could take a task now."""
+        return self.slots - self.busy if self.state is NodeState.UP else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Task:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any
 
@@ -14,6 +14,7 @@ from scheduler.models import Claim, Counters, DeadTask, Event, Load, Node, NodeS
 NODE_FIELDS = ("state", "slots", "limit", "queues", "labels", "load", "hostname", "pid", "versions", "lease")
 #: Before a strategy's name: a field of a node's hash, and one of the counters.
 PLACED, OVERFLOWED = "placed:", "overflowed:"
+_LOAD_FIELDS = frozenset(field.name for field in fields(Load))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +114,18 @@ def read_node(now_ms: int, row: Sequence[Any]) -> Node:
         claims=claims,
         queues=frozenset(json.loads(field["queues"] or "[]")),
         labels=json.loads(field["labels"] or "{}"),
-        load=Load(**json.loads(field["load"] or "{}")),
+        load=_read_load(json.loads(field["load"] or "{}")),
         lease_age=round(lease - left, 3),
         lease_left=round(max(left, 0.0), 3) if alive else 0.0,
         hostname=field["hostname"],
         pid=int(field["pid"] or 0),
         versions=json.loads(field["versions"] or "{}"),
     )
+
+
+def _read_load(said: Mapping[str, Any]) -> Load:
+    """What we know of a load; a node of a later version may say more."""
+    return Load(**{name: value for name, value in said.items() if name in _LOAD_FIELDS})
 
 
 def read_event(entry: Any, fields: Mapping[Any, Any]) -> Event:

@@ -23,7 +23,7 @@ ENV_PREFIX = "SWITCHYARD_"
 #: Variables with our prefix that are not settings: the command line and install() read them.
 _OTHER_VARIABLES = frozenset({"SWITCHYARD_BROKER_URL", "SWITCHYARD_CONFIG"})
 #: Kubernetes sets such variables for a service that happens to be called "switchyard".
-_KUBERNETES_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP)(_\w+)?)?$")
+KUBERNETES_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP)(_\w+)?)?$")
 
 
 class Rule(BaseModel):
@@ -127,18 +127,19 @@ def _read(path: Path) -> dict[str, Any]:
 def _refuse_unknown_variables(names: Iterable[str]) -> None:
     known = {ENV_PREFIX + field.upper() for field in Settings.model_fields} | _OTHER_VARIABLES
     for name in names:
-        if name.startswith(ENV_PREFIX) and name not in known and not _KUBERNETES_LINK.search(name):
-            raise ConfigurationError(f"unknown setting {name} in the environment{_nearest(name, known)}")
+        if name.startswith(ENV_PREFIX) and name not in known and not KUBERNETES_LINK.search(name):
+            raise ConfigurationError(f"unknown setting {name} in the environment{nearest(name, known)}")
 
 
 def _explain(error: Any, origin: str) -> str:
     place = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         known = Rule.model_fields if error["loc"][0] == "rules" else Settings.model_fields
-        return f"unknown setting {place!r} in {origin}{_nearest(str(error['loc'][-1]), known)}"
+        return f"unknown setting {place!r} in {origin}{nearest(str(error['loc'][-1]), known)}"
     return f"setting {place or 'values'!r} in {origin}: {error['msg']}"
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """How an error about an unknown name ends: with the nearest that is known, or all of them."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"

@@ -12,7 +12,7 @@ from tornado.web import HTTPError, url
 from scheduler.documents import dead_document, message_text, summarize
 from scheduler.flower.documents import Documents
 from scheduler.flower.sampler import OUTAGE
-from scheduler.flower.security import Guarded
+from scheduler.flower.security import GuardedData
 from scheduler.state import State
 
 T = TypeVar("T")
@@ -21,13 +21,8 @@ T = TypeVar("T")
 EVENTS_DEFAULT, EVENTS_MAX = 200, 1000
 
 
-class Api(Guarded):
+class Api(GuardedData):
     """What our API handlers have in common: JSON in both cases."""
-
-    def prepare(self) -> None:
-        """Ask for the login; a program is told so, not sent to a login page."""
-        if not self.current_user:
-            raise HTTPError(401, "no login; send Flower's basic authentication, or log in with a browser")
 
     def documents(self) -> Documents:
         """What to say of the last look. No I/O."""
@@ -53,8 +48,8 @@ class Api(Guarded):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """``{"error": ...}``, and no more of an unexpected one than that it happened."""
         exc = kwargs.get("exc_info", (None, None, None))[1]
-        message = exc.log_message if isinstance(exc, HTTPError) else None
-        if status_code == 401:
+        message = exc.get_message() if isinstance(exc, HTTPError) else None
+        if status_code == 401 and self.application.options.basic_auth:
             self.set_header("WWW-Authenticate", 'Basic realm="flower"')
         self.answer({"error": message or self._reason})
 
@@ -186,12 +181,12 @@ class DiscardHandler(Action):
 
 def no_such_node(name: str) -> HTTPError:
     """404 for a node."""
-    return _not_found(f"the cluster has no node {name!r}; see /api/nodes for those that it has")
+    return HTTPError(404, f"the cluster has no node {name!r}; see /api/nodes for those that it has")
 
 
 def no_such_task(receipt: str) -> HTTPError:
     """404 for a task given up on."""
-    return _not_found(f"no task with receipt {receipt!r} was given up on; see /api/dead")
+    return HTTPError(404, f"no task with receipt {receipt!r} was given up on; see /api/dead")
 
 
 def handlers() -> list[url]:
@@ -209,11 +204,6 @@ def handlers() -> list[url]:
         url(r"/api/dead/([0-9]+)/requeue", RequeueHandler),
         url(r"/api/dead/([0-9]+)/discard", DiscardHandler),
     ]
-
-
-def _not_found(message: str) -> HTTPError:
-    # tornado would take a percent sign in a name for a place to fill in.
-    return HTTPError(404, message.replace("%", "%%"))
 
 
 def _read_dead(state: State, receipt: str) -> dict[str, Any] | None:

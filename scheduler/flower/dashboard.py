@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from flower.app import Flower, rewrite_handler
+from prometheus_client import REGISTRY
 from tornado.template import Loader, Template
-from tornado.web import StaticFileHandler, url
+from tornado.web import url
 
 from scheduler.broker import open_state
 from scheduler.flower import api, pages
 from scheduler.flower.documents import Documents
+from scheduler.flower.metrics import ClusterCollector, Healthcheck, Metrics
 from scheduler.flower.sampler import Sampler
 from scheduler.plugin import installation
-from scheduler.state import State
 
 _HERE = Path(__file__).parent
 #: Seconds that a look or an action waits for one answer of the server.
@@ -28,47 +29,59 @@ class Templates(Loader):
     def _create_template(self, name: str) -> Template:
         ours = _HERE / "templates" / name
         path = ours if ours.is_file() else Path(self.root, name.removeprefix("flower/"))
-        return Template(path.read_bytes(), name=name, loader=self)
+        source = path.read_text()
+        if name == "navbar.html":
+            source = pages.with_our_tabs(source)
+        return Template(source, name=name, loader=self)
 
 
 class Dashboard(Flower):
     """Flower for an application that Switchyard is installed in.
 
-    ``settings`` are tornado's, as Flower's own command makes them. Raises ConfigurationError.
+    ``options`` are Flower's, ``settings`` tornado's, as Flower's own command makes them. ``open_metrics``
+    lets scrapers and probes in without a login; ``insecure`` serves without one whoever asks. Raises
+    ConfigurationError if the application does not use Switchyard.
     """
 
-    def __init__(self, capp: Any, options: Any, **settings: Any) -> None:
-        loader = Templates(settings["template_path"])
-        super().__init__(
-            options=options,
-            capp=capp,
-            **{**settings, "template_loader": loader, "cross_origin_protection": True},
-        )
-        self.sampler = Sampler(lambda: _open(capp))
-        self.add_handlers(".*", self._ours())
+    def __init__(
+        self, capp: Any, options: Any, *, open_metrics: bool = False, insecure: bool = False, **settings: Any
+    ) -> None:
+        ours = installation(capp).settings.model_copy(update={"lease": _PATIENCE})
+        settings["template_loader"] = Templates(settings["template_path"])
+        settings["cross_origin_protection"] = True
+        super().__init__(options=options, capp=capp, insecure=insecure, **settings)
+        self.sampler = Sampler(lambda: open_state(capp, ours))
+        self._collector = ClusterCollector(self.documents)
+        self.add_handlers(".*", self._handlers(open_metrics))
+
+    def watch(self) -> None:
+        """Look at the cluster until :meth:`stop`, and offer what is seen to Prometheus."""
+        REGISTRY.register(self._collector)
+        self.sampler.start()
 
     def start(self) -> None:
         """Look at the cluster and serve until :meth:`stop`."""
-        self.sampler.start()
+        self.watch()
         super().start()
 
     def stop(self) -> None:
         """Stop serving and looking."""
-        self.sampler.stop()
+        self.unwatch()
         super().stop()
+
+    def unwatch(self) -> None:
+        """Look no more."""
+        if self.sampler.stop():
+            REGISTRY.unregister(self._collector)
 
     def documents(self) -> Documents:
         """What to say of the last look. No I/O."""
         snapshot = self.sampler.snapshot
         return Documents(snapshot, snapshot.age(time.monotonic()))
 
-    def _ours(self) -> list[Any]:
-        static = url(r"/static/switchyard/(.*)", StaticFileHandler, {"path": str(_HERE / "static")})
-        mine = [static, *api.handlers(), *pages.handlers()]
+    def _handlers(self, open_metrics: bool) -> list[Any]:
+        mine = [*api.handlers(), *pages.handlers()]
+        if not open_metrics:
+            mine += [url(r"/metrics", Metrics), url(r"/healthcheck", Healthcheck)]
         prefix = self.options.url_prefix
         return [rewrite_handler(handler, prefix) for handler in mine] if prefix else mine
-
-
-def _open(capp: Any) -> State:
-    settings = installation(capp).settings.model_copy(update={"lease": _PATIENCE})
-    return open_state(capp, settings)

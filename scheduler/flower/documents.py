@@ -59,8 +59,8 @@ class Documents:
             "nodes_draining": states[NodeState.DRAINING],
             "nodes_lost": states[NodeState.LOST],
             "slots": sum(node.slots for node in alive),
-            "busy": sum(map(busy, alive)),
-            "free": sum(map(free, alive)),
+            "busy": sum(node.busy for node in alive),
+            "free": sum(node.free for node in alive),
             "waiting": sum(queue.waiting for queue in snapshot.queues),
             "placed": sum(queue.placed for queue in snapshot.queues),
             "claimed": sum(queue.claimed for queue in snapshot.queues),
@@ -108,8 +108,8 @@ class Documents:
         trend = self.snapshot.node_trends.get(node.name, NodeTrend())
         return {
             **node_document(node),
-            "busy": busy(node),
-            "free": free(node),
+            "busy": node.busy,
+            "free": node.free,
             "lease_age": _rounded(node.lease_age + (self.age or 0.0)),
             "speed": self.snapshot.speeds.get(node.name),
             "placements": dict(self.snapshot.placements.get(node.name, {})),
@@ -150,16 +150,6 @@ class Documents:
     def _now(self) -> float:
         """The server's time, as far as the last look tells."""
         return (self.snapshot.at or 0.0) + (self.age or 0.0)
-
-
-def busy(node: Node) -> int:
-    """Slots with a claimed task; none of a lost node."""
-    return 0 if node.state is NodeState.LOST else min(node.claims, node.slots)
-
-
-def free(node: Node) -> int:
-    """Slots that could take a task now."""
-    return node.slots - busy(node) if node.state is NodeState.UP else 0
 
 
 def _rounded(seconds: float | None) -> float | None:

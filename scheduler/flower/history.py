@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from scheduler.flower.snapshot import NodeTrend, QueueTrend, Rates, Series
-from scheduler.models import Node, QueueDepth
+from scheduler.models import Node, NodeState, QueueDepth
 
 #: Seconds from one point of a series to the next, and points of a series: 15 minutes.
 STEP, POINTS = 10, 90
@@ -20,24 +20,27 @@ class Track:
 
     def __init__(self) -> None:
         self._past: Series = (None,) * (POINTS - 1)
-        self._step = 0
+        self._step: int | None = None
         self._sum, self._count = 0.0, 0
 
-    def add(self, value: float, now: float) -> None:
-        """One more sight of the figure, at ``now`` by a monotonic clock."""
+    def add(self, value: float | None, now: float) -> None:
+        """One more sight of the figure, None if it can't be seen, at ``now`` by a monotonic clock."""
         step = int(now // STEP)
-        if self._count and step > self._step:
-            gap = min(step - self._step - 1, POINTS)
-            self._past = (*self._past, self._mean(), *(None,) * gap)[-(POINTS - 1) :]
+        steps = 0 if self._step is None else min(step - self._step, POINTS)
+        if steps:
+            self._past = (*self._past, self._mean(), *(None,) * (steps - 1))[-(POINTS - 1) :]
             self._sum, self._count = 0.0, 0
         self._step = step
-        self._sum, self._count = self._sum + value, self._count + 1
+        if value is not None:
+            self._sum, self._count = self._sum + value, self._count + 1
 
     def series(self) -> Series:
         """All points, the oldest first; the last is that of the current step."""
-        return (*self._past, self._mean() if self._count else None)
+        return (*self._past, self._mean())
 
-    def _mean(self) -> float:
+    def _mean(self) -> float | None:
+        if not self._count:
+            return None
         mean = self._sum / self._count
         return round(mean, 1) if mean < 100 else round(mean)
 
@@ -81,6 +84,12 @@ class _NodeTrack:
     busy: Track = field(default_factory=Track)
     cpu: Track = field(default_factory=Track)
 
+    def note(self, node: Node, now: float) -> None:
+        """A lost node says nothing of itself, and what it said last is not so any more."""
+        lost = node.state is NodeState.LOST
+        self.busy.add(None if lost else 100 * node.busy / max(node.slots, 1), now)
+        self.cpu.add(None if lost else node.load.cpu, now)
+
 
 class History:
     """Takes in one look after the other. Not for several threads."""
@@ -96,8 +105,7 @@ class History:
         self._nodes = {node.name: self._nodes.get(node.name) or _NodeTrack() for node in nodes}
         self._queues = {queue.name: self._queues.get(queue.name) or _QueueTrack() for queue in queues}
         for node in nodes:
-            self._nodes[node.name].busy.add(percent_busy(node), now)
-            self._nodes[node.name].cpu.add(node.load.cpu, now)
+            self._nodes[node.name].note(node, now)
         settled = self._settled_since(nodes)
         return {
             queue.name: self._queues[queue.name].note(queue, settled.get(queue.name, 0), now)
@@ -129,8 +137,3 @@ class History:
                 base = old.get(queue, 0) if pid == old_pid and old.get(queue, 0) <= count else 0
                 since[queue] = since.get(queue, 0) + count - base
         return since
-
-
-def percent_busy(node: Node) -> float:
-    """How many of its slots have a claimed task."""
-    return 100 * min(node.claims, node.slots) / max(node.slots, 1)

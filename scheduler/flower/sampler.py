@@ -59,10 +59,12 @@ class Sampler:
         """Look from now on."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Look no more; a look that is under way is not waited for."""
+    def stop(self) -> bool:
+        """Look no more, without waiting for a look that is under way; False if there was none to stop."""
+        running = self._thread.is_alive() and not self._stopped.is_set()
         self._stopped.set()
         self._wanted.set()
+        return running
 
     def look_soon(self) -> None:
         """Look now instead of at the next second: something was changed."""
@@ -79,15 +81,15 @@ class Sampler:
         try:
             self._snapshot = self._see(self._connected())
         except OUTAGE as exc:
-            self._failed(f"{type(exc).__name__}: {exc}")
-        except Exception as exc:  # something in Redis that nobody expects must not end the looking
-            logger.exception("A look at the cluster failed.")
-            self._failed(f"{type(exc).__name__}: {exc}")
+            self._failed(exc, expected=True)
+        except Exception as exc:  # something in Redis that nobody foresaw must not end the looking
+            self._failed(exc, expected=False)
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, exc: Exception, expected: bool) -> None:
+        why = " ".join(f"{type(exc).__name__}: {exc}".split())
         if self._snapshot.error is None:
-            logger.warning("The cluster can't be seen: %s. Trying again.", why)
-        self._snapshot = replace(self._snapshot, error=" ".join(why.split()))
+            logger.warning("The cluster can't be seen: %s. Trying again.", why, exc_info=not expected)
+        self._snapshot = replace(self._snapshot, error=why)
 
     def _connected(self) -> State:
         if self._state is None:

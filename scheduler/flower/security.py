@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from flower.views import BaseHandler
 from tornado.web import HTTPError
@@ -45,18 +46,44 @@ class Guarded(BaseHandler):
         raise HTTPError(405)
 
     def prepare(self) -> None:
-        """Ask for the login. A page sends who has none to the login page."""
-        if self.current_user:
-            return
-        if self.application.options.auth and self.request.method == "GET":
-            self.redirect(f"{self.get_login_url()}?next={self.request.uri}")
-        else:
-            raise HTTPError(401)
+        """Ask for the login, before any method. Without one, serve only who says this machine's name."""
+        if not self.current_user:
+            self.turn_away()
+        elif not has_login(self.application.options) and not self._is_meant():
+            raise HTTPError(
+                403, "this dashboard has no login, so it answers to localhost only; see --insecure"
+            )
+
+    def turn_away(self) -> None:
+        """Send who has no login to the login page, and back from there."""
+        self.redirect(f"{self.get_login_url()}?{urlencode({'next': self.request.uri})}")
+
+    def _is_meant(self) -> bool:
+        """Whether the Host is one that only this machine has.
+
+        A page of another site can let its own name point to 127.0.0.1; to the browser it is one with us then.
+        """
+        if self.settings["insecure"] or self.application.options.unix_socket:
+            return True
+        return is_loopback(urlsplit(f"//{self.request.host}").hostname or "")
+
+
+class GuardedData(Guarded):
+    """What programs read: they are told that they have no login, instead of being sent to a page."""
+
+    def turn_away(self) -> None:
+        """401."""
+        raise HTTPError(401, "no login; send Flower's basic authentication, or log in with a browser")
+
+
+def has_login(options: Any) -> bool:
+    """Whether Flower asks for a login at all."""
+    return bool(options.basic_auth or options.auth)
 
 
 def require_login(options: Any, insecure: bool) -> None:
     """Refuse to show the cluster to a network without a login. Raises ConfigurationError."""
-    if options.basic_auth or options.auth or insecure or options.unix_socket or is_loopback(options.address):
+    if has_login(options) or insecure or options.unix_socket or is_loopback(options.address):
         return
     where = options.address or "every address of this machine"
     raise ConfigurationError(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 
 from scheduler.keys import Keys
-from scheduler.models import Placement, Selector
+from scheduler.models import Load, Placement, Selector
 from scheduler.state import State
 from tests.support.servers import Server
 
@@ -26,25 +27,40 @@ class Cluster:
         """A cluster on the server's first database."""
         return cls(State(server.client(), Keys()))
 
-    def join(self, name: str, limit: int = 1, lease_ms: int = LEASE_MS, incarnation: str = "") -> str:
-        """Register a node that serves queue ``q``."""
+    def join(
+        self,
+        name: str,
+        limit: int = 1,
+        lease_ms: int = LEASE_MS,
+        incarnation: str = "",
+        load: Load | None = None,
+        queues: Sequence[str] = ("q",),
+    ) -> str:
+        """Register a node."""
         fields = {
             "slots": limit,
             "limit": limit,
-            "queues": json.dumps(["q"]),
+            "queues": json.dumps(queues),
             "labels": "{}",
             "lease": lease_ms,
+            "load": json.dumps(asdict(load or Load())),
         }
-        answer = self.state.register(name, incarnation or f"{name}-1", lease_ms, ["q"], fields)
+        answer = self.state.register(name, incarnation or f"{name}-1", lease_ms, queues, fields)
         self.epochs[name] = answer.epoch
         return answer.answer
 
     def place(
-        self, message: str, *candidates: str, bounded: bool = True, selector: Selector | None = None
+        self,
+        message: str,
+        *candidates: str,
+        bounded: bool = True,
+        selector: Selector | None = None,
+        strategy: str = "least_load",
+        queue: str = "q",
     ) -> str | None:
-        """Place a message of queue ``q``; the node that got it or None."""
-        placement = Placement(candidates, bounded, selector or Selector())
-        return self.state.place(placement, "q", ["q"], 0, message).node
+        """Place a message; the node that got it or None."""
+        placement = Placement(candidates, bounded, selector or Selector(), strategy)
+        return self.state.place(placement, queue, [queue], 0, message).node
 
     def claim(self, name: str, want: int = 1, lists: tuple[str, ...] = ("q",)) -> list[tuple[str, str]]:
         """Claim for a node: receipts and messages."""
