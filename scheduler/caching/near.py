@@ -1,0 +1,119 @@
+"""The near cache: encoded values in this process's memory, the warm copy of what the servers hold.
+
+It does no I/O. :mod:`scheduler.caching.invalidation` tells it what changed on the servers, and until when it
+may be trusted; a value that was read before a change is never put in after it (see :meth:`Near.reserve`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from scheduler.caching.node_figures import Cell, cells
+
+#: Bytes of Python objects around a key and its value, roughly: what makes `size` a bound on real memory.
+OVERHEAD = 300
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    value: bytes
+    size: int
+    until: float
+
+
+class Near:
+    """At most ``entries`` values and ``size`` bytes, the least recently used go first. Threads may share it."""
+
+    def __init__(self, entries: int, size: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most_entries = entries
+        self._most_bytes = size
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._bytes = 0
+        self._reserved: dict[str, object] = {}
+        self._trusted_until = float("-inf")
+        self._cells = cells()
+
+    def get(self, key: str) -> bytes | None:
+        """The value, if it is here and known to be true."""
+        now = self._clock()
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or now >= entry.until or now >= self._trusted_until:
+                self._cells[Cell.NEAR_MISSES] += 1
+                return None
+            self._entries.move_to_end(key)
+            self._cells[Cell.NEAR_HITS] += 1
+            return entry.value
+
+    def reserve(self, key: str) -> object:
+        """Say, before the servers are asked for ``key``, that :meth:`put` will follow, with this token.
+
+        A change of the key in between takes the token away, so that the older value is not kept.
+        """
+        token = object()
+        with self._lock:
+            self._reserved[key] = token
+        return token
+
+    def put(self, key: str, value: bytes | None, ttl: float, token: object) -> None:
+        """Keep what the servers answered for ``ttl`` seconds at most; None is an answer, but not kept."""
+        now = self._clock()
+        size = len(key) + len(value or b"") + OVERHEAD
+        with self._lock:
+            untouched = self._reserved.get(key) is token
+            if untouched:
+                del self._reserved[key]
+            if value is None or not untouched or now >= self._trusted_until or size > self._most_bytes:
+                return
+            self._remove(key)
+            self._entries[key] = _Entry(value, size, now + ttl)
+            self._bytes += size
+            while len(self._entries) > self._most_entries or self._bytes > self._most_bytes:
+                self._remove(next(iter(self._entries)))
+            self._show()
+
+    def drop(self, keys: Iterable[str]) -> None:
+        """These keys changed on the servers, or are about to."""
+        with self._lock:
+            for key in keys:
+                self._reserved.pop(key, None)
+                if self._remove(key):
+                    self._cells[Cell.NEAR_DROPPED] += 1
+            self._show()
+
+    def clear(self) -> None:
+        """Forget everything, also what is being read now."""
+        with self._lock:
+            self._cells[Cell.NEAR_DROPPED] += len(self._entries)
+            self._entries.clear()
+            self._reserved.clear()
+            self._bytes = 0
+            self._show()
+
+    def trust(self, until: float) -> None:
+        """Whatever changed on the servers up to now has been dropped; at ``until`` (clock) that is too old."""
+        self._trusted_until = until
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it answers at all."""
+        return self._clock() < self._trusted_until
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _remove(self, key: str) -> bool:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._bytes -= entry.size
+        return entry is not None
+
+    def _show(self) -> None:
+        self._cells[Cell.NEAR_ENTRIES] = len(self._entries)
+        self._cells[Cell.NEAR_BYTES] = self._bytes
