@@ -6,6 +6,7 @@ scheduler.install(app)
 
 from __future__ import annotations
 
+from scheduler.caching.cache import Cache
 from scheduler.delivery import current_delivery
 from scheduler.errors import (
     BrokerUnreachable,
@@ -13,6 +14,7 @@ from scheduler.errors import (
     NodeNameInUse,
     NoSuchNode,
     NoSuchTask,
+    NotCacheable,
     ServerTooOld,
     SwitchyardError,
     TaskGivenUp,
@@ -27,6 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BrokerUnreachable",
+    "Cache",
     "ConfigurationError",
     "Delivery",
     "Load",
@@ -35,6 +38,7 @@ __all__ = [
     "Node",
     "NodeNameInUse",
     "NodeState",
+    "NotCacheable",
     "Rule",
     "ServerTooOld",
     "Settings",
