@@ -7,6 +7,8 @@ scheduler.install(app)
 from __future__ import annotations
 
 from scheduler.caching.cache import Cache
+from scheduler.caching.tasks import cached
+from scheduler.caching.warm import NearCache
 from scheduler.delivery import current_delivery
 from scheduler.errors import (
     BrokerUnreachable,
@@ -33,6 +35,7 @@ __all__ = [
     "ConfigurationError",
     "Delivery",
     "Load",
+    "NearCache",
     "NoSuchNode",
     "NoSuchTask",
     "Node",
@@ -47,6 +50,7 @@ __all__ = [
     "Task",
     "TaskGivenUp",
     "UnsupportedBroker",
+    "cached",
     "current_delivery",
     "install",
 ]

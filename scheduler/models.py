@@ -21,7 +21,8 @@ class Load:
     """How busy a node's machine was at its last heartbeat.
 
     ``cpu`` and ``memory`` are percent of the machine, ``load1`` the one minute load average, ``active`` the
-    tasks running now, ``done`` the tasks finished since start, ``runtimes`` mean seconds by task name.
+    tasks running now, ``done`` the tasks finished since start, ``runtimes`` mean seconds by task name,
+    ``cache`` what its processes counted of cached calls and near caches (``caching/node_figures.py``).
     """
 
     cpu: float = 0.0
@@ -30,6 +31,7 @@ class Load:
     active: int = 0
     done: int = 0
     runtimes: Mapping[str, float] = field(default_factory=dict)
+    cache: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

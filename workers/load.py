@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from scheduler.caching.node_figures import node_figures
 from scheduler.models import Load
 
 
@@ -27,6 +28,7 @@ def sample(active: int, done: int, runtimes: Mapping[str, float]) -> Load:
         active=active,
         done=done,
         runtimes={name: round(seconds, 6) for name, seconds in runtimes.items()},
+        cache=node_figures(),
     )
 
 

@@ -2,28 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from scheduler.replies import text
 from scheduler.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """Which task computes a key, and whether it runs already or still waits in a queue."""
+
+    task_id: str
+    running: bool = False
+
+    def record(self) -> str:
+        """How Redis keeps it."""
+        return f"{'running' if self.running else 'waiting'}:{self.task_id}"
+
+    @classmethod
+    def read(cls, record: str) -> Flight:
+        """The flight that :meth:`record` wrote."""
+        state, _, task_id = record.partition(":")
+        return cls(task_id, state == "running")
 
 
 class Flights(View):
     """The flights of one cluster, on the broker. Each method is one round trip; errors are redis-py's."""
 
-    def join(self, key: str, task_id: str, seconds: float) -> str:
-        """Take the flight of ``key`` for a task, for so long; the id of the task that has it now."""
-        return text(self._run("flight_join", [self.keys.flight(key)], [task_id, _ms(seconds)]))
+    def join(self, key: str, flight: Flight, seconds: float) -> Flight:
+        """Take the flight of ``key`` for so long; who has it now, this one or an earlier one."""
+        return self._ask("flight_join", key, flight, seconds)
 
-    def renew(self, key: str, task_id: str, seconds: float) -> bool:
-        """Hold it for so long from now; False if the task does not have it any more."""
-        return bool(self._run("flight_renew", [self.keys.flight(key)], [task_id, _ms(seconds)]))
+    def board(self, key: str, flight: Flight, seconds: float) -> Flight:
+        """Take it for a task that runs, also from one that waits; who has it now."""
+        return self._ask("flight_board", key, flight, seconds)
 
-    def end(self, key: str, task_id: str) -> bool:
-        """End it; False if the task did not have it any more."""
-        return bool(self._run("flight_end", [self.keys.flight(key)], [task_id]))
+    def change(self, key: str, old: Flight, new: Flight, seconds: float) -> bool:
+        """Hold it as ``new`` for so long from now; False if it is not ``old`` any more."""
+        args = (old.record(), new.record(), _ms(seconds))
+        return bool(self._run("flight_change", [self.keys.flight(key)], args))
+
+    def end(self, key: str, flight: Flight) -> bool:
+        """End it; False if it is not this one any more."""
+        return bool(self._run("flight_end", [self.keys.flight(key)], [flight.record()]))
 
     def cancel(self, key: str) -> None:
         """End it, whoever has it: what that task computes is out of date before it is done."""
         self.client.delete(self.keys.flight(key))
+
+    def _ask(self, operation: str, key: str, flight: Flight, seconds: float) -> Flight:
+        reply = self._run(operation, [self.keys.flight(key)], [flight.record(), _ms(seconds)])
+        return Flight.read(text(reply))
 
 
 def _ms(seconds: float) -> int:

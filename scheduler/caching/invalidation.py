@@ -38,11 +38,16 @@ _NEVER = float("-inf")
 
 
 class Invalidation:
-    """Listens, a thread per server, until :meth:`close`. Keys below ``prefix`` reach ``near`` without it."""
+    """Listens, a thread per server, until :meth:`close`.
 
-    def __init__(self, near: Near, urls: Sequence[str], prefix: str) -> None:
+    Keys below ``prefix`` are dropped from ``near``, where they are known without it. A change of a key that
+    begins with ``all_of_them`` empties it: that is how a cache forgets everything at once.
+    """
+
+    def __init__(self, near: Near, urls: Sequence[str], prefix: str, all_of_them: str) -> None:
         self._near = near
-        self._prefix = prefix
+        self._prefix = prefix.encode()
+        self._prefixes = (prefix, all_of_them)
         self._vouched = dict.fromkeys(urls, _NEVER)
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -78,7 +83,7 @@ class Invalidation:
 
     def _listen(self, url: str) -> None:
         """Returns when closed. Raises what redis-py raises once the connection is lost or silent."""
-        connection = _connect(url, self._prefix)
+        connection = _connect(url, self._prefixes)
         try:
             # What was read before it listened may have changed since.
             self._near.clear()
@@ -103,10 +108,11 @@ class Invalidation:
                 self._drop(message[2])
 
     def _drop(self, keys: list[bytes] | None) -> None:
-        if keys is None:  # the server was flushed
+        """Forget these, or everything: the server was flushed, or the cache cleared."""
+        if keys is None or not all(key.startswith(self._prefix) for key in keys):
             self._near.clear()
         else:
-            self._near.drop(key.decode(errors="replace")[len(self._prefix) :] for key in keys)
+            self._near.drop(key[len(self._prefix) :].decode(errors="replace") for key in keys)
 
     def _vouch(self, url: str, at: float) -> None:
         with self._lock:
@@ -114,8 +120,8 @@ class Invalidation:
             self._near.trust(min(self._vouched.values()) + STALE_S)
 
 
-def _connect(url: str, prefix: str) -> Any:
-    """A connection that hears of changes below ``prefix``, by its own message channel."""
+def _connect(url: str, prefixes: Sequence[str]) -> Any:
+    """A connection that hears of changes below ``prefixes``, on its own message channel."""
     client = Redis.from_url(
         url, protocol=2, socket_timeout=PING_S, socket_connect_timeout=STALE_S, retry=Retry(NoBackoff(), 0)
     )
@@ -123,7 +129,8 @@ def _connect(url: str, prefix: str) -> Any:
     connection.connect()
     try:
         me = _ask(connection, "CLIENT", "ID")
-        _ask(connection, "CLIENT", "TRACKING", "ON", "REDIRECT", me, "BCAST", "PREFIX", prefix)
+        below = [part for prefix in prefixes for part in ("PREFIX", prefix)]
+        _ask(connection, "CLIENT", "TRACKING", "ON", "REDIRECT", me, "BCAST", *below)
         _ask(connection, "SUBSCRIBE", _CHANNEL)
     except BaseException:
         connection.disconnect()

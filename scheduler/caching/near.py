@@ -26,7 +26,7 @@ class _Entry:
 
 
 class Near:
-    """At most ``entries`` values and ``size`` bytes, the least recently used go first. Threads may share it."""
+    """At most ``entries`` values and ``size`` bytes, the least recently used go first. For any threads."""
 
     def __init__(self, entries: int, size: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_entries = entries
@@ -73,10 +73,9 @@ class Near:
                 return
             self._remove(key)
             self._entries[key] = _Entry(value, size, now + ttl)
-            self._bytes += size
+            self._grow(1, size)
             while len(self._entries) > self._most_entries or self._bytes > self._most_bytes:
                 self._remove(next(iter(self._entries)))
-            self._show()
 
     def drop(self, keys: Iterable[str]) -> None:
         """These keys changed on the servers, or are about to."""
@@ -85,19 +84,17 @@ class Near:
                 self._reserved.pop(key, None)
                 if self._remove(key):
                     self._cells[Cell.NEAR_DROPPED] += 1
-            self._show()
 
     def clear(self) -> None:
         """Forget everything, also what is being read now."""
         with self._lock:
             self._cells[Cell.NEAR_DROPPED] += len(self._entries)
+            self._grow(-len(self._entries), -self._bytes)
             self._entries.clear()
             self._reserved.clear()
-            self._bytes = 0
-            self._show()
 
     def trust(self, until: float) -> None:
-        """Whatever changed on the servers up to now has been dropped; at ``until`` (clock) that is too old."""
+        """Whatever changed on the servers so far has been dropped; from ``until`` (clock) on, ask them."""
         self._trusted_until = until
 
     @property
@@ -111,9 +108,10 @@ class Near:
     def _remove(self, key: str) -> bool:
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self._bytes -= entry.size
+            self._grow(-1, -entry.size)
         return entry is not None
 
-    def _show(self) -> None:
-        self._cells[Cell.NEAR_ENTRIES] = len(self._entries)
-        self._cells[Cell.NEAR_BYTES] = self._bytes
+    def _grow(self, entries: int, size: int) -> None:
+        self._bytes += size
+        self._cells[Cell.NEAR_ENTRIES] += entries
+        self._cells[Cell.NEAR_BYTES] += size

@@ -7,10 +7,16 @@ import inspect
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from scheduler.errors import ConfigurationError
+
+#: Values that a message brings as they were, besides texts.
+_PLAIN = frozenset({int, float, bool, type(None), Decimal, UUID, datetime, date})
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +24,8 @@ class Template:
     """Literal texts and the arguments between them; the last literal may be empty.
 
     An argument is put in as text, percent-encoded but for letters, digits and ``_.-~``: whatever its value
-    holds, it can't be taken for the template's own separators. So 1 and "1" are one key, "a:b" and "a" are two.
+    holds, it can't be taken for the template's own separators. 1 and "1" make the same key. Only plain values
+    make keys: those that are the same text before and after their journey in a message.
     """
 
     parts: tuple[tuple[str, str], ...]
@@ -28,10 +35,14 @@ class Template:
         """The arguments that decide the key."""
         return tuple(field for _, field in self.parts if field)
 
-    def key(self, values: Mapping[str, Any]) -> str:
-        """The key for these arguments; those that the template does not name do not matter."""
+    def key(self, values: Mapping[str, Any], task: str) -> str:
+        """The key for these arguments; those that the template does not name do not matter.
+
+        Raises ConfigurationError for a value that is not plain.
+        """
         return "".join(
-            literal + (quote(str(values[field]), safe="") if field else "") for literal, field in self.parts
+            literal + (quote(_text(values[field], field, task), safe="") if field else "")
+            for literal, field in self.parts
         )
 
     def key_of_fields(self, values: Mapping[str, Any], task: str) -> str:
@@ -42,7 +53,7 @@ class Template:
                 f"the key of cached task {task} is made of {', '.join(self.fields)}, but given were {given}; "
                 "name exactly those"
             )
-        return self.key(values)
+        return self.key(values, task)
 
 
 def parse(template: str, signature: inspect.Signature, function: str) -> Template:
@@ -57,6 +68,18 @@ def parse(template: str, signature: inspect.Signature, function: str) -> Templat
             _require_argument(field, spec or conversion or "", signature, template, function)
         parts.append((literal, field or ""))
     return Template(tuple(parts))
+
+
+def _text(value: Any, field: str, task: str) -> str:
+    # A text that is also an Enum is sent as its value; its own str() may be its name.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if type(value) in _PLAIN:
+        return str(value)
+    raise ConfigurationError(
+        f"the key of cached task {task} is made of {field}, which is a {type(value).__name__}; pass a text, "
+        "a number, a date, a UUID or None, or leave it out of the key"
+    )
 
 
 def _require_argument(

@@ -1,8 +1,8 @@
--- Ends the flight that a task has.
+-- Ends a flight.
 --
 -- KEYS  1 flight
--- ARGV  1 id of the task
--- Returns 1, or 0 if the task does not have it
+-- ARGV  1 record as it must be
+-- Returns 1, or 0 if the record is another by now
 --
 -- Invariant: nobody ends another's flight.
 
