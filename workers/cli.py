@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from scheduler import __version__
+from workers.commands.cache import cache
 from workers.commands.check import check
 from workers.commands.dead import dead
 from workers.commands.drain import drain, resume
@@ -22,7 +23,7 @@ def main() -> None:
     """
 
 
-for command in (worker, nodes, queues, drain, resume, dead, check):
+for command in (worker, nodes, queues, drain, resume, dead, check, cache):
     main.add_command(command)
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+from typing import Any
 
+from redis import Redis
+from redis.exceptions import TimeoutError
+
+from scheduler.keys import Keys
 from scheduler.replies import text
 from scheduler.view import View
 
@@ -27,7 +33,17 @@ class Flight:
 
 
 class Flights(View):
-    """The flights of one cluster, on the broker. Each method is one round trip; errors are redis-py's."""
+    """The flights of one cluster, on the broker. Each method is one round trip; errors are redis-py's.
+
+    Threads may share it. kombu's pool refuses whoever comes when its connections are all lent out; here they
+    wait for one, for ``patience`` seconds.
+    """
+
+    def __init__(self, client: Redis, keys: Keys, patience: float) -> None:
+        super().__init__(client, keys)
+        self._patience = patience
+        # One less than there are: kombu's own channel uses the pool as well.
+        self._connections = threading.BoundedSemaphore(max(1, client.connection_pool.max_connections - 1))
 
     def join(self, key: str, flight: Flight, seconds: float) -> Flight:
         """Take the flight of ``key`` for so long; who has it now, this one or an earlier one."""
@@ -48,7 +64,15 @@ class Flights(View):
 
     def cancel(self, key: str) -> None:
         """End it, whoever has it: what that task computes is out of date before it is done."""
-        self.client.delete(self.keys.flight(key))
+        self._send("DEL", self.keys.flight(key))
+
+    def _send(self, *command: str | bytes | int | float) -> Any:
+        if not self._connections.acquire(timeout=self._patience):
+            raise TimeoutError(f"no connection to the broker came free within {self._patience} s")
+        try:
+            return super()._send(*command)
+        finally:
+            self._connections.release()
 
     def _ask(self, operation: str, key: str, flight: Flight, seconds: float) -> Flight:
         reply = self._run(operation, [self.keys.flight(key)], [flight.record(), _ms(seconds)])

@@ -76,8 +76,11 @@ class Results:
     def flights(self) -> Flights:
         """This process's connection to the flights. Raises BrokerUnreachable."""
         if self._flights is None or self._flights_pid != os.getpid():
-            state = open_state(self._app, self._settings)
-            self._flights, self._flights_pid = Flights(state.client, state.keys), os.getpid()
+            with self._lock:
+                if self._flights is None or self._flights_pid != os.getpid():
+                    state = open_state(self._app, self._settings)
+                    self._flights = Flights(state.client, state.keys, self.lease)
+                    self._flights_pid = os.getpid()
         return self._flights
 
     def load(self, key: str) -> Remembered | None:

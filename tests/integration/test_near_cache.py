@@ -30,16 +30,19 @@ class Machine:
         self.server = Server("redis", self.port)
 
     def start(self) -> None:
+        """Start it empty."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder]
         null = subprocess.DEVNULL
         self._process = subprocess.Popen([binary(), *options], stdout=null, stderr=null)
         wait_until(self._answers, "the server answers")
 
     def signal(self, number: int) -> None:
+        """Pause it or let it go on."""
         assert self._process is not None
         self._process.send_signal(number)
 
     def kill(self) -> None:
+        """SIGKILL, if it runs."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(10)
@@ -81,8 +84,13 @@ def in_memory(near: scheduler.NearCache, key: str) -> bool:
 
 
 def warm_up(near: scheduler.NearCache, key: str) -> None:
-    """Get a value until it stays in memory: the message of the set before it may still be on its way."""
-    wait_until(lambda: near.get(key) is not None and in_memory(near, key), f"{key} stays in memory")
+    """Have a value in memory, with no message of an earlier set still on its way to drop it."""
+    memory = near._memory()
+    memory.put("fence", b"", 60, memory.reserve("fence"))
+    near.cache.set("fence", 1)
+    wait_until(lambda: not in_memory(near, "fence"), "all earlier messages have come")
+    assert near.get(key) is not None
+    assert in_memory(near, key)
 
 
 def test_a_value_is_read_once_and_changes_reach_it(server: Server) -> None:

@@ -35,7 +35,7 @@ def cached(function: Any = None) -> Any:
 
 def test_the_order_of_decorators_matters(app: Celery) -> None:
     """A task that is not cached at all would look as if it were."""
-    with pytest.raises(ConfigurationError, match="put it under @app.task"):
+    with pytest.raises(ConfigurationError, match="put it under @app"):
         cached(app.task(plain(), shared=False))
 
 

@@ -18,7 +18,7 @@ from scheduler.caching.template import parse
 from scheduler.errors import ConfigurationError
 
 
-class Colour(str, Enum):
+class Colour(str, Enum):  # noqa: UP042 - a StrEnum is its value already
     """Sent as ``red``, but its own text is ``Colour.RED``."""
 
     RED = "red"
