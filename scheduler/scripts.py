@@ -24,5 +24,6 @@ def _read(name: str) -> str:
 @cache
 def script(name: str) -> Script:
     """The operation of this name, read once per process."""
-    source = f"{_read('_prelude')}\n{_read(name)}".encode()
+    prelude = "_cache" if name.startswith("cache_") else "_prelude"
+    source = f"{_read(prelude)}\n{_read(name)}".encode()
     return Script(name, source, hashlib.sha1(source, usedforsecurity=False).hexdigest())

@@ -79,7 +79,7 @@ class Cache:
 
     def delete(self, key: str) -> bool:
         """Forget a key; whether any server did. If none could be reached, the old value may still be there."""
-        return self._store.remove([key], self._begin())
+        return self._store.remove(key, self._begin())
 
     def get_or_compute(
         self,
@@ -97,7 +97,9 @@ class Cache:
         computes. Without servers, everybody computes. What ``compute`` raises is raised, to its caller alone.
         """
         lifetime = self._ttl.lifetime(ttl, stale)
-        return compute_once(self._store, self._codec, key, compute, lifetime, lease, self._begin, self._counters)
+        return compute_once(
+            self._store, self._codec, key, compute, lifetime, lease, self._begin, self._counters
+        )
 
     def clear(self) -> bool:
         """Forget every key of the namespace, in constant time on a ring; whether every server did."""

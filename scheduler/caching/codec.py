@@ -43,7 +43,9 @@ def codec(serializer: str, max_bytes: int) -> Codec:
     if serializer == "json":
         encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
         decode = json.JSONDecoder().decode
-        return Codec(lambda value: encoder.encode(value).encode(), lambda raw: decode(raw.decode()), max_bytes)
+        return Codec(
+            lambda value: encoder.encode(value).encode(), lambda raw: decode(raw.decode()), max_bytes
+        )
     if serializer == "msgpack":
         return _msgpack(max_bytes)
     raise ConfigurationError(f"no serializer is called {serializer!r}; choose 'json' or 'msgpack'")

@@ -18,26 +18,24 @@ class CacheKeys:
 
     @property
     def life(self) -> str:
-        """String: which life of the server its entries belong to; see replicated.py."""
+        """String: the life that the server's entries belong to, see lua/_cache.lua."""
         return f"{self.namespace}:life"
 
     @property
-    def whole(self) -> str:
-        """String: the life in which the server was given all that it owns."""
-        return f"{self.namespace}:whole"
-
-    @property
-    def filling(self) -> str:
-        """String that expires: a client gives the server what it lacks."""
-        return f"{self.namespace}:filling"
-
-    @property
     def missed(self) -> str:
-        """Hash: "<server that missed a write> <key>" -> the write's version."""
+        """Hash: "<server> <key>" -> version of a write that this server took and that one missed."""
         return f"{self.namespace}:missed"
 
+    def whole(self, ring: str) -> str:
+        """String that expires: the life in which the server was given all that it owns on this ring."""
+        return f"{self.namespace}:whole:{ring}"
+
+    def filling(self, ring: str) -> str:
+        """String that expires: a client gives the server what it lacks."""
+        return f"{self.namespace}:filling:{ring}"
+
     def entry(self, key: str) -> str:
-        """String: one entry, header and payload."""
+        """String: one entry."""
         return f"{self.namespace}:e:{key}"
 
     def claim(self, key: str) -> str:

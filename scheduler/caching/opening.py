@@ -20,4 +20,4 @@ def open_store(
 ) -> Store:
     """The ring of these servers, or the Redis Cluster. Raises ConfigurationError."""
     weights = dict(servers) if isinstance(servers, Mapping) else dict.fromkeys(servers, 1)
-    return Replicated(weights, replicas, keys, deadline, counters)
+    return Replicated(weights, replicas, keys, longest_ttl, deadline, counters)

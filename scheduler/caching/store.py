@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -58,8 +58,8 @@ class Store(Protocol):
     def write(self, payloads: Mapping[str, bytes], lifetime: Lifetime, deadline: Deadline) -> bool:
         """Whether every entry reached a server."""
 
-    def remove(self, keys: Iterable[str], deadline: Deadline) -> bool:
-        """Whether every removal reached a server."""
+    def remove(self, key: str, deadline: Deadline) -> bool:
+        """Whether the removal reached a server."""
 
     def claim(self, key: str, token: str, lease: float, deadline: Deadline) -> bool | None:
         """Whether the caller with this token may compute the key for ``lease`` s; None if no server says."""

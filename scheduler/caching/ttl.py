@@ -23,7 +23,9 @@ class Ttl:
                 f"ttl={self.default} is not between 0 and longest_ttl={self.longest} s; change either"
             )
         if not 0 <= self.jitter < 1:
-            raise ConfigurationError(f"jitter={self.jitter} is no share of a TTL; choose from 0 up to below 1")
+            raise ConfigurationError(
+                f"jitter={self.jitter} is no share of a TTL; choose from 0 up to below 1"
+            )
 
     def lifetime(self, ttl: float | None = None, stale: float = 0.0) -> Lifetime:
         """An entry's life. Raises ConfigurationError if it is not positive or too long."""

@@ -1,0 +1,17 @@
+-- Writes an entry at the first of its owners that answers, which gives it its version.
+--
+-- KEYS  1 life  2 entry
+-- ARGV  1 fresh for, in ms  2 kept on as stale for, in ms  3 kind  4 payload  5 version that it must exceed
+-- Returns the mark: version, times and kind, for the other owners.
+--
+-- Every write has a version above all that this server knew of the key, so the last write wins everywhere. Times
+-- follow from the version: a tombstone that is to last as long as the longest entry outlives every older entry.
+
+local life = present_life(KEYS[1])
+local known = version_in(life, redis.call('GET', KEYS[2]))
+local version = math.max(now_us(), known + 1, tonumber(ARGV[5]) + 1)
+local fresh = math.floor(version / 1000) + tonumber(ARGV[1])
+local gone = fresh + tonumber(ARGV[2])
+local mark = string.format('%016.0f%013.0f%013.0f', version, fresh, gone) .. ARGV[3]
+redis.call('SET', KEYS[2], string.sub(life, 1, 20) .. mark .. ARGV[4], 'PXAT', string.format('%.0f', gone))
+return mark
