@@ -113,5 +113,6 @@ class Near:
 
     def _grow(self, entries: int, size: int) -> None:
         self._bytes += size
-        self._cells[Cell.NEAR_ENTRIES] += entries
-        self._cells[Cell.NEAR_BYTES] += size
+        # A child that was forked by somebody else shares its parent's figures: they must not go below zero.
+        self._cells[Cell.NEAR_ENTRIES] = max(0, self._cells[Cell.NEAR_ENTRIES] + entries)
+        self._cells[Cell.NEAR_BYTES] = max(0, self._cells[Cell.NEAR_BYTES] + size)

@@ -50,7 +50,7 @@ def stats(target: Target, as_json: bool) -> None:
 @_as_json
 @on_cluster
 def ring(target: Target, key: str, as_json: bool) -> None:
-    """Show which servers keep the result KEY, first asked first; task.cached.key(args, kwargs) tells a key."""
+    """Show which servers keep the result KEY, first asked first. A task's cached.key(args, kwargs) is one."""
     results = _results(target)
     try:
         owners = results.owners(key)
