@@ -22,11 +22,12 @@ class Cell(IntEnum):
     NEAR_HITS = 0
     NEAR_MISSES = 1
     NEAR_DROPPED = 2
-    ANSWERED = 3
-    JOINED = 4
-    PUBLISHED = 5
-    NEAR_ENTRIES = 6
-    NEAR_BYTES = 7
+    FOUND = 3
+    ANSWERED = 4
+    JOINED = 5
+    PUBLISHED = 6
+    NEAR_ENTRIES = 7
+    NEAR_BYTES = 8
 
 
 _GAUGES = (Cell.NEAR_ENTRIES, Cell.NEAR_BYTES)
@@ -35,6 +36,7 @@ _FAMILIES = (
     (Cell.NEAR_HITS, "switchyard_near_cache_hits", "Look-ups that the node's own memory answered"),
     (Cell.NEAR_MISSES, "switchyard_near_cache_misses", "Look-ups that went to the cache servers"),
     (Cell.NEAR_DROPPED, "switchyard_near_cache_dropped", "Values forgotten because they changed"),
+    (Cell.FOUND, "switchyard_cache_found", "Look-ups that the cache servers answered"),
     (Cell.ANSWERED, "switchyard_cached_calls_answered", "Calls answered without publishing"),
     (Cell.JOINED, "switchyard_cached_calls_joined", "Calls that share a task under way"),
     (Cell.PUBLISHED, "switchyard_cached_calls_published", "Calls that published a task"),

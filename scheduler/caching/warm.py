@@ -11,6 +11,7 @@ from typing import Any
 from scheduler.caching.cache import Cache
 from scheduler.caching.invalidation import Invalidation
 from scheduler.caching.near import Near
+from scheduler.caching.node_figures import Cell, count
 
 #: Longest that a value stays in memory without being asked for again on the servers, in seconds. A value that
 #: runs out is dropped by a message as well, but a server may be late in noticing that it ran out.
@@ -47,7 +48,10 @@ class NearCache:
         copy = near.get(key)
         if copy is not None:
             return marshal.loads(copy)
-        return self._fill(near, key, default, lambda: self.cache.get(key, default))
+        value = self._fill(near, key, default, lambda: self.cache.get(key, default))
+        if value is not default:
+            count(Cell.FOUND)
+        return value
 
     def get_or_compute(self, key: str, compute: Callable[[], Any], ttl: float | None = None) -> Any:
         """The value under this key, computed by one caller of the cluster if there is none."""

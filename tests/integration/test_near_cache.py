@@ -120,7 +120,7 @@ def test_a_process_reads_its_own_writes(clean_valkey: Server) -> None:
 def test_whatever_ends_a_value_ends_it_in_memory(server: Server, how: str) -> None:
     """A value would live on in memory after the servers forgot it."""
     with near_cache(server.url()) as near:
-        near.set("a", 1, ttl=0.5 if how == "expire" else 60)
+        near.set("a", 1, ttl=3 if how == "expire" else 60)
         warm_up(near, "a")
         if how == "flush":
             server.client().flushall()

@@ -83,14 +83,16 @@ def clear(target: Target, as_json: bool) -> None:
 
 
 def as_dict(node: Node) -> dict[str, Any]:
-    """A node's figures as ``--json`` shows them."""
-    return {"name": node.name, "near_hit_rate": hit_rate(node), **node.load.cache}
+    """A node's figures as ``--json`` shows them; rates are shares of all look-ups, 0 to 1, or None."""
+    near, total = _rates(node)
+    return {"name": node.name, "near_hit_rate": near, "hit_rate": total, **node.load.cache}
 
 
-def hit_rate(node: Node) -> float | None:
-    """The share of look-ups that the node's own memory answered, 0 to 1; None before the first."""
-    hits, misses = (node.load.cache.get(name, 0) for name in ("near_hits", "near_misses"))
-    return round(hits / (hits + misses), 4) if hits + misses else None
+def _rates(node: Node) -> tuple[float | None, float | None]:
+    """Look-ups that the node's own memory answered, and those that it or the servers did."""
+    hits, misses, found = (node.load.cache.get(name, 0) for name in ("near_hits", "near_misses", "found"))
+    asked = hits + misses
+    return (round(hits / asked, 4), round((hits + found) / asked, 4)) if asked else (None, None)
 
 
 def _results(target: Target) -> Cache:
@@ -116,15 +118,15 @@ def _servers(servers: Sequence[ServerState]) -> RenderableType:
 def _nodes(nodes: Sequence[Node]) -> RenderableType:
     if not nodes:
         return Text("No node is up.")
-    names = ("in memory", "bytes", "hit rate", "answered", "joined", "published")
+    names = ("in memory", "bytes", "hits there", "hits in all", "answered", "joined", "published")
     rows = Table("node", *names, box=box.SIMPLE_HEAD, pad_edge=False)
     for node in nodes:
-        figures, rate = node.load.cache, hit_rate(node)
+        figures = node.load.cache
         rows.add_row(
             Text(node.name, "bold"),
             Text(f"{figures.get('near_entries', 0):,}"),
             Text(_megabytes(figures.get("near_bytes", 0))),
-            Text("-" if rate is None else f"{rate:.1%}"),
+            *(Text("-" if rate is None else f"{rate:.1%}") for rate in _rates(node)),
             *(Text(f"{figures.get(name, 0):,}") for name in ("answered", "joined", "published")),
         )
     return rows
