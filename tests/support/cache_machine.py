@@ -31,8 +31,8 @@ servers = st.integers(0, 2)
 class CacheMachine(RuleBasedStateMachine):
     """Two clients, three servers, two replicas, and at most one server away at a time.
 
-    A server is away from its fault until both clients say that it is up again. Every read by either client, at
-    any moment, must give exactly what the model holds.
+    A server is away from its fault until both clients say that it is up again. Every read by either client,
+    at any moment, must give exactly what the model holds.
     """
 
     def __init__(self) -> None:
@@ -49,6 +49,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.written = 0
 
     def teardown(self) -> None:
+        """Stop everything."""
         for cache in self.caches:
             cache.close()
         for server in self.servers:
@@ -57,37 +58,44 @@ class CacheMachine(RuleBasedStateMachine):
 
     @rule(client=clients, key=keys)
     def set(self, client: int, key: str) -> None:
+        """Set a key."""
         self.written += 1
         assert self.caches[client].set(key, self.written)
         self.model[key] = self.written
 
     @rule(client=clients, some=st.sets(keys))
     def set_many(self, client: int, some: set[str]) -> None:
+        """Set some keys together."""
         self.written += 1
         assert self.caches[client].set_many(dict.fromkeys(some, self.written))
         self.model.update(dict.fromkeys(some, self.written))
 
     @rule(client=clients, key=keys)
     def delete(self, client: int, key: str) -> None:
+        """Delete a key."""
         assert self.caches[client].delete(key)
         self.model.pop(key, None)
 
     @rule(client=clients, key=keys)
     def get(self, client: int, key: str) -> None:
+        """A key reads as in the model."""
         assert self.caches[client].get(key) == self.model.get(key)
 
     @rule(client=clients)
     def get_many(self, client: int) -> None:
+        """All keys read as in the model."""
         assert self.caches[client].get_many(KEYS) == self.model
 
     @rule(client=clients, value=st.booleans())
     def clear(self, client: int, value: bool) -> None:
+        """Forget everything, now and then."""
         if value and self._healthy():
             assert self.caches[client].clear()
             self.model.clear()
 
     @rule(number=servers)
     def save(self, number: int) -> None:
+        """A server writes what it has to disk, for a restart to find."""
         if self.servers[number] is not self.away:
             with self.servers[number].client() as client:
                 client.save()
@@ -95,6 +103,7 @@ class CacheMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.away is None)
     @rule(number=servers, keep=st.booleans())
     def kill(self, number: int, keep: bool) -> None:
+        """SIGKILL a server, with or without what it saved."""
         self._heal()
         self.away = self.servers[number]
         self.away.kill()
@@ -104,6 +113,7 @@ class CacheMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.away is not None)
     @rule()
     def revive(self) -> None:
+        """Start it again."""
         assert self.away
         self.away.start()
         self.away, self.recovering = None, True
@@ -111,6 +121,7 @@ class CacheMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.away is None)
     @rule(number=servers)
     def empty(self, number: int) -> None:
+        """Empty a server while it runs."""
         self._heal()
         with self.servers[number].client() as client:
             client.flushall()
@@ -144,7 +155,7 @@ class CacheMachine(RuleBasedStateMachine):
 
 
 def check(examples: int, steps: int, number: int) -> None:
-    """Run so many sequences of steps from this seed; raises what the first failing one, made short, raises."""
+    """Run so many sequences of steps from this seed; raises what the shortest failing one raises."""
     usual = breaker.PAUSE_S, healing.LOOK_S
     breaker.PAUSE_S, healing.LOOK_S = PAUSE_S, LOOK_S
     try:
