@@ -13,7 +13,7 @@ def server_name(url: str) -> str:
     The name is the server's place on the ring: a new password does not move keys.
     """
     try:
-        parts = parse_url(url)
+        parts = parse_url(url.replace("+cluster", "", 1))  # type: ignore[no-untyped-call]
     except ValueError as exc:
         raise ConfigurationError(
             f"{url.rpartition('@')[2]!r} is no URL of a cache server: {exc}; "

@@ -7,8 +7,8 @@ from enum import Enum
 
 #: Failures in a row that open the breaker: one lost connection is no outage.
 FAILURES = 3
-#: Seconds for which an open breaker leaves the server out before the next trial. No server is left out for longer
-#: than this after a try of our own failed: healing.py counts on it.
+#: Seconds for which an open breaker leaves the server out before the next trial. healing.py counts
+#: on it that no server is left out for longer than this after a try of our own failed.
 PAUSE_S = 1.0
 
 

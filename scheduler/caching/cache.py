@@ -11,7 +11,7 @@ from scheduler.caching.deadline import Deadline
 from scheduler.caching.figures import Counters, Figures
 from scheduler.caching.keys import CacheKeys
 from scheduler.caching.opening import open_store
-from scheduler.caching.store import Lifetime, ServerState
+from scheduler.caching.store import Found, ServerState
 from scheduler.caching.ttl import Ttl
 
 
@@ -64,7 +64,7 @@ class Cache:
         """The values of those keys that have one."""
         wanted = list(dict.fromkeys(keys))
         found = self._store.read(wanted, self._begin())
-        values = {key: self._codec.loads(entry.payload) for key, entry in found.items() if entry.fresh}
+        values = self._decoded(found)
         self._counters.looked_up(len(values), len(wanted) - len(values))
         return values
 
@@ -73,12 +73,12 @@ class Cache:
         return self.set_many({key: value}, ttl)
 
     def set_many(self, values: Mapping[str, Any], ttl: float | None = None) -> bool:
-        """Put values under their keys for ``ttl`` seconds; whether each reached a server. Raises NotCacheable."""
+        """``set`` for many keys; whether each of them reached a server. Raises NotCacheable."""
         payloads = {key: self._codec.encode(key, value) for key, value in values.items()}
         return self._store.write(payloads, self._ttl.lifetime(ttl), self._begin())
 
     def delete(self, key: str) -> bool:
-        """Forget a key; whether any server did. If none could be reached, the old value may still be there."""
+        """Forget a key; whether any server did. If none did, the old value may still be there."""
         return self._store.remove(key, self._begin())
 
     def get_or_compute(
@@ -116,6 +116,16 @@ class Cache:
     def close(self) -> None:
         """Let go of connections and threads."""
         self._store.close()
+
+    def _decoded(self, found: Mapping[str, Found]) -> dict[str, Any]:
+        values = {}
+        for key, entry in found.items():
+            if entry.fresh:
+                try:
+                    values[key] = self._codec.loads(entry.payload)
+                except ValueError:
+                    self._counters.failed()  # written by a client with another serializer
+        return values
 
     def _begin(self) -> Deadline:
         return Deadline.after(self._deadline)

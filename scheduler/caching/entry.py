@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 LIFE = 20
@@ -58,3 +59,21 @@ def tombstone_mark(version: bytes, longest_ms: int) -> bytes:
     """The mark of a tombstone of this version."""
     gone = int(version) // 1000 + longest_ms
     return b"%s%013d%013d%s" % (version, gone, gone, TOMBSTONE)
+
+
+def plain_values(life: bytes, raws: Sequence[bytes | None]) -> list[bytes | None]:
+    """The payloads of entries that are values, belong to the life, and have nothing stale about them.
+
+    In one loop without calls: this is what most reads of many keys do.
+    """
+    life_id, floor, value = life[:LIFE], life[_FLOOR], VALUE[0]
+    return [
+        raw[_PAYLOAD:]
+        if raw is not None
+        and raw[:LIFE] == life_id
+        and raw[62] == value
+        and raw[36:49] == raw[49:62]
+        and raw[20:36] > floor
+        else None
+        for raw in raws
+    ]

@@ -1,36 +1,38 @@
 """How a server that was away comes back, and why nothing old comes back with it.
 
-**What may go wrong.** A server restarts empty, or with what it had on disk minutes ago, or pauses and goes on
-as if nothing had happened. In the meantime keys were set, replaced and deleted at their other owners.
+**What may go wrong.** A server restarts empty, or with what it had on disk minutes ago, or pauses and goes
+on as if nothing had happened. In the meantime keys were set, replaced and deleted at their other owners.
 
-**Lives.** A server that restarted or was emptied starts a new *life* (lua/_cache.lua): every connection begins
-by asking for it, every read fetches it along with the entry, and entries of another life do not exist. So what a
-restarted server kept on disk is never seen. Restarts break connections, so nobody misses one.
+**Lives.** A server that restarted or was emptied starts a new *life* (lua/_cache.lua): every connection
+begins by asking for it, every read fetches it along with the entry, and entries of another life do not
+exist. So what a restarted server kept on disk is never seen. Restarts break connections, so nobody misses
+one.
 
 **Versions and tombstones.** Every write has a version that exceeds all that the server which gave it knew of
-the key; a delete writes a tombstone with one. An entry is copied with its version, and never over a newer one. A
-tombstone is kept for the longest TTL, so it outlives whatever copy it may have to stop: that is why a repair
-cannot bring a deleted key back. A repair is further meant for one life of its target, so that it cannot
-arrive after a flush took the tombstone.
+the key; a delete writes a tombstone with one. An entry is copied with its version, and never over a newer
+one. A tombstone is kept for the longest TTL, so it outlives whatever copy it may have to stop: that is why a
+repair cannot bring a deleted key back. A repair is further meant for one life of its target, so that it
+cannot arrive after a flush took the tombstone.
 
-**Notes.** Who writes leaves a server out only within ``PAUSE_S`` after its own try of that server failed, and
-leaves a note of the key at the owners that took the write. The notes outlive the writer.
+**Notes.** Who writes leaves a server out only within ``PAUSE_S`` after its own try of that server failed,
+and leaves a note of the key at the owners that took the write. The notes outlive the writer.
 
-**Doubt.** What a server has may be older than the truth while notes about it are open, or may still be written by
-somebody who has not found out that it is back. So a client doubts a server: at first, when its life changed, and
-when it failed. Owners in doubt are asked last, and the newest of all answers wins. Doubt ends when
+**Doubt.** What a server has may be older than the truth while notes about it are open, or may still be
+written by somebody who has not found out that it is back. So a client doubts a server: at first, when its
+life changed, and when it failed. Owners in doubt are asked last, and the newest of all answers wins. Doubt
+ends when
 
 1. the life is older than any leave that another client may still be on (``PAUSE_S`` and two deadlines);
-2. a deadline has passed since, and notes about it have then been settled: the keys in them were copied from where
-   the note was, or made a tombstone if they are gone there;
+2. a deadline has passed since, and notes about it have then been settled: the keys in them were copied from
+   where the note was, or made a tombstone if they are gone there;
 3. it is *whole*: in this life and on this ring it was given all that it owns, by this client or another.
 
 A server counts as away until then. While at most one is, each key has an owner that took every write.
 
-**What is not promised.** A server that only some clients cannot reach, and that did not restart, may give the
-others what it had until any client settles the notes: a look at the servers happens every ``LOOK_S``. A writer
-that is killed between two owners has promised nothing. A server list that is changed back within ten minutes
-(``WHOLE_MS``) should be cleared first.
+**What is not promised.** A server that only some clients cannot reach, and that did not restart, may give
+the others what it had until any client settles the notes: a look at the servers happens every ``LOOK_S``. A
+writer that is killed between two owners has promised nothing. A server list that is changed back within ten
+minutes (``WHOLE_MS``) should be cleared first.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from scheduler.caching.breaker import PAUSE_S
+from scheduler.caching import breaker
 from scheduler.caching.entry import present, tombstone_mark
 from scheduler.caching.operations import Admission, Command
 from scheduler.caching.shard import Shard, exchange
@@ -66,7 +68,7 @@ class Healing:
         self._shards = shards
         self._operations = shards.operations
         self._deadline = deadline
-        self._settles_after_ms = (PAUSE_S + 2 * deadline) * 1000
+        self._settles_after_ms = (breaker.PAUSE_S + 2 * deadline) * 1000
         self._stopped = threading.Event()
         self._pid = 0
         self._thread: threading.Thread | None = None
@@ -163,12 +165,14 @@ class Healing:
         token = secrets.token_hex(8)
         claims = exchange({shard: [self._operations.claim_filling(token)] for shard in lacking}, STEP_S)
         targets = {shard for shard, (claimed,) in claims.items() if claimed}
-        if not targets or not all([self._fill_from(source, targets) for source in sources]):
+        if not targets:
             return set()
+        done = all(self._fill_from(source, targets) for source in sources)
         ends = {
-            shard: [self._operations.whole(lives[shard]), self._operations.end_filling()] for shard in targets
+            shard: [self._operations.whole(lives[shard])] * done + [self._operations.end_filling()]
+            for shard in targets
         }
-        return set(exchange(ends, STEP_S))
+        return set(exchange(ends, STEP_S)) if done else set()
 
     def _fill_from(self, source: Shard, targets: set[Shard]) -> bool:
         skip = len(self._operations.keys.entries)

@@ -61,18 +61,27 @@ class Operations:
         return [("SCRIPT", "LOAD", script(name).source) for name in _SCRIPTS]
 
     def admit(self, ended: bytes = b"") -> Command:
-        """Look at the server, and begin a new life if this one is to end; ``read_admission`` reads the reply."""
+        """Look at the server, and begin a new life if this one is to end; see ``read_admission``."""
         return _call("cache_admit", (self.keys.life, self._whole, self.keys.missed), ended, WHOLE_MS)
 
     def get(self, keys: Sequence[str]) -> Command:
         """Life and entries."""
         return ("MGET", self.keys.life, *map(self.keys.entry, keys))
 
-    def put(self, key: str, lifetime: Lifetime, kind: bytes, payload: bytes, above: bytes) -> Command:
-        """Write an entry; the reply is its mark."""
+    def put(
+        self, key: str, lifetime: Lifetime, kind: bytes, payload: bytes, above: bytes, until_ms: int
+    ) -> Command:
+        """Write an entry until then by the server's clock; the reply is its mark, or ``b""`` if too late."""
         ttl, stale = int(lifetime.ttl * 1000), int(lifetime.stale * 1000)
         return _call(
-            "cache_put", (self.keys.life, self.keys.entry(key)), max(1, ttl), stale, kind, payload, above
+            "cache_put",
+            (self.keys.life, self.keys.entry(key)),
+            max(1, ttl),
+            stale,
+            kind,
+            payload,
+            above,
+            until_ms,
         )
 
     def copy(self, key: str, mark: bytes, payload: bytes, life: bytes = b"") -> Command:

@@ -1,16 +1,18 @@
 """Reads: from the first owner that can be trusted; repairs what owners before it lacked.
 
-An owner that is not in doubt is believed if it has the key, be it as a tombstone. Otherwise the next owner is
-asked, and the newest of what was found is the answer. Owners in doubt are asked last, and never believed alone.
+An owner that is not in doubt is believed if it has the key, be it as a tombstone. Otherwise the next owner
+is asked, and the newest of what was found is the answer. Owners in doubt are asked last, and never believed
+alone.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scheduler.caching.deadline import Deadline
-from scheduler.caching.entry import LIFE, Entry, present
+from scheduler.caching.entry import LIFE, Entry, plain_values, present
 from scheduler.caching.figures import Counters
 from scheduler.caching.operations import Command
 from scheduler.caching.shard import Shard, exchange
@@ -64,19 +66,56 @@ class Reader:
 
     def read(self, keys: Sequence[str], deadline: Deadline) -> dict[str, Found]:
         """What there is of these keys."""
-        lookups = [Lookup(key, self._asked(key)) for key in keys]
-        ask = lookups
+        found, lookups = self._read_first(keys, deadline)
+        ask = [lookup for lookup in lookups if not lookup.settled and lookup.left]
         while ask:
-            batches = _by_next(ask)
-            most = max((len(lookup.left) for lookup in ask), default=0)
-            self._ask(batches, deadline.left(most + 1))
+            most = max(len(lookup.left) for lookup in ask)
+            self._ask(_by_next(ask), deadline.left(most))
             ask = [lookup for lookup in ask if not lookup.settled and lookup.left]
         self._repair(lookups, deadline)
-        return {lookup.key: found for lookup in lookups if (found := lookup.found())}
+        found.update((lookup.key, each) for lookup in lookups if (each := lookup.found()))
+        return found
 
-    def _asked(self, key: str) -> list[Shard]:
-        owners = self._shards.owners(key)
-        return sorted(reversed(owners), key=lambda shard: not shard.doubted)
+    def _read_first(self, keys: Sequence[str], deadline: Deadline) -> tuple[dict[str, Found], list[Lookup]]:
+        """Ask the first owner of each key; what that does not answer at once becomes a lookup."""
+        found: dict[str, Found] = {}
+        lookups: list[Lookup] = []
+        batches: dict[Shard, list[str]] = defaultdict(list)
+        for key in keys:
+            batches[self._shards.owners(key)[0]].append(key)
+        first = {shard: batch for shard, batch in batches.items() if not shard.doubted and shard.admits()}
+        commands = {shard: [self._operations.get(batch)] for shard, batch in first.items()}
+        replies = exchange(commands, deadline.left(2))
+        for shard, batch in batches.items():
+            if reply := replies.get(shard):
+                self._sort(shard, batch, reply[0], found, lookups)
+            else:
+                tried = shard if shard in first else None
+                lookups += [self._lookup(key, tried) for key in batch]
+        return found, lookups
+
+    def _sort(
+        self,
+        shard: Shard,
+        keys: list[str],
+        reply: list[bytes | None],
+        found: dict[str, Found],
+        lookups: list[Lookup],
+    ) -> None:
+        life, *raws = reply
+        shard.learn(life)
+        plain = plain_values(life or b"", raws) if not shard.doubted else [None] * len(raws)
+        for key, payload, raw in zip(keys, plain, raws, strict=True):
+            if payload is not None:
+                found[key] = Found(payload)
+            else:
+                lookups.append(lookup := self._lookup(key, shard))
+                lookup.take(shard, life, raw)
+
+    def _lookup(self, key: str, tried: Shard | None) -> Lookup:
+        """A lookup that goes on after this server; servers in doubt come last."""
+        left = [shard for shard in reversed(self._shards.owners(key)) if shard is not tried]
+        return Lookup(key, sorted(left, key=lambda shard: not shard.doubted))
 
     def _ask(self, batches: dict[Shard, list[Lookup]], seconds: float) -> None:
         commands = {
@@ -84,8 +123,7 @@ class Reader:
             for shard, batch in batches.items()
         }
         for shard, ((life, *entries),) in exchange(commands, seconds).items():
-            if life is None or life[:LIFE] != shard.life:
-                shard.learn(life)
+            shard.learn(life)
             for lookup, raw in zip(batches[shard], entries, strict=True):
                 lookup.take(shard, life, raw)
 

@@ -1,4 +1,4 @@
-"""The store on a ring of servers: each key on several of them, with nothing but Redis or Valkey in between."""
+"""The store on a ring of servers: each key on several of them."""
 
 from __future__ import annotations
 

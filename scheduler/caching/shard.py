@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hiredis import pack_command
 from redis import ConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
-from redis.exceptions import NoScriptError, RedisError, TimeoutError as NoAnswer
+from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as NoAnswer
 from redis.retry import Retry
 
 from scheduler.caching.breaker import Breaker, Decision
@@ -62,10 +64,14 @@ class Shard:
 
     def admits(self) -> bool:
         """Whether to try this server now; leaving it out puts it in doubt."""
-        if self.breaker.decide(time.monotonic()) is not Decision.SKIP:
+        if self.breaker.closed or self.breaker.decide(time.monotonic()) is not Decision.SKIP:
             return True
         self.doubt()
         return False
+
+    def known(self, seconds: float) -> bool:
+        """Whether its clock and life are known, if need be by asking."""
+        return bool(self.life) or self.look(seconds) is not None
 
     def doubt(self) -> None:
         """The server may miss a write."""
@@ -78,7 +84,7 @@ class Shard:
             self.doubted = False
 
     def now_ms(self) -> float:
-        """The server's clock, as far as it was known when the server was last looked at."""
+        """The server's clock as it was when last looked at, plus the time since: never ahead of the clock."""
         return self._clock_ms + time.monotonic() * 1000
 
     def learn(self, life: bytes | None) -> None:
@@ -201,4 +207,4 @@ def exchange(batches: Mapping[Shard, Sequence[Command]], seconds: float) -> dict
 
 
 def _send(connection: Any, commands: Iterable[Command]) -> None:
-    connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+    connection.send_packed_command([b"".join(map(pack_command, commands))], check_health=False)

@@ -1,7 +1,7 @@
 """Writes: to the first owner that answers, which gives the version; then with that version to the others.
 
-A removal is a write of a tombstone. Whichever owner was left out or failed is noted at those that took the write,
-so that it is given what it missed before it is trusted again: see healing.py.
+A removal is a write of a tombstone. An owner that was left out or failed is noted at those that took the
+write, so that it is given what it missed before it is trusted again: see healing.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from scheduler.caching.deadline import Deadline
 from scheduler.caching.entry import TOMBSTONE, VALUE
 from scheduler.caching.operations import Command
-from scheduler.caching.shard import Replies, Shard, exchange
+from scheduler.caching.shard import Shard, exchange
 from scheduler.caching.shards import Shards
 from scheduler.caching.store import Lifetime
 
@@ -44,12 +44,12 @@ class Write:
         """Whether an owner knows a newer version."""
         return self.above > self.version
 
-    def next_owner(self) -> Shard | None:
-        """The next owner that was not tried."""
+    def next_owner(self, seconds: float) -> Shard | None:
+        """The next owner that was not tried and is not left out."""
         for shard in self.owners:
             if shard not in self.tried:
                 self.tried.add(shard)
-                if shard.admits():
+                if shard.admits() and shard.known(seconds):
                     return shard
         return None
 
@@ -70,7 +70,7 @@ class Writer:
         return self._to_owners(payloads, lifetime, VALUE, deadline)
 
     def remove(self, key: str, deadline: Deadline) -> bool:
-        """Whether the removal reached a server. The tombstone outlives every entry that it may have to stop."""
+        """Whether the removal reached a server. Its tombstone outlives every entry that it may meet."""
         return self._to_owners({key: b""}, Lifetime(self._operations.longest_ms / 1000), TOMBSTONE, deadline)
 
     def _to_owners(
@@ -90,22 +90,24 @@ class Writer:
         return all(write.took for write in writes)
 
     def _lead(self, writes: list[Write], lifetime: Lifetime, kind: bytes, deadline: Deadline) -> None:
-        def command(write: Write) -> Command:
-            return self._operations.put(write.key, lifetime, kind, write.payload, write.above)
+        def command(write: Write, until_ms: int) -> Command:
+            return self._operations.put(write.key, lifetime, kind, write.payload, write.above, until_ms)
 
-        def taken(write: Write, reply: bytes) -> None:
+        def taken(write: Write, reply: bytes) -> bool:
             write.mark = reply
+            return bool(reply)
 
         while writes:
             self._round(writes, command, taken, deadline)
             writes = [write for write in writes if not write.took and len(write.tried) < len(write.owners)]
 
     def _follow(self, writes: list[Write], deadline: Deadline) -> None:
-        def command(write: Write) -> Command:
+        def command(write: Write, _: int) -> Command:
             return self._operations.copy(write.key, write.mark, write.payload)
 
-        def taken(write: Write, reply: bytes) -> None:
+        def taken(write: Write, reply: bytes) -> bool:
             write.above = max(write.above, reply)
+            return True
 
         while writes := [write for write in writes if write.took and len(write.tried) < len(write.owners)]:
             self._round(writes, command, taken, deadline)
@@ -113,19 +115,24 @@ class Writer:
     def _round(
         self,
         writes: list[Write],
-        command: Callable[[Write], Command],
-        taken: Callable[[Write, bytes], None],
+        command: Callable[[Write, int], Command],
+        taken: Callable[[Write, bytes], bool],
         deadline: Deadline,
     ) -> None:
         """Each write to its next owner, all servers at the same time."""
+        seconds = deadline.left(2)
         batches: dict[Shard, list[Write]] = {}
         for write in writes:
-            if shard := write.next_owner():
+            if shard := write.next_owner(seconds):
                 batches.setdefault(shard, []).append(write)
-        for shard, replies in _exchange(batches, command, deadline.left(2)).items():
+        commands = {
+            shard: [command(write, int(shard.now_ms() + seconds * 1000)) for write in batch]
+            for shard, batch in batches.items()
+        }
+        for shard, replies in exchange(commands, seconds).items():
             for write, reply in zip(batches[shard], replies, strict=True):
-                taken(write, reply)
-                write.took.append(shard)
+                if taken(write, reply):
+                    write.took.append(shard)
 
     def _note(self, writes: list[Write], deadline: Deadline) -> None:
         batches: dict[Shard, list[Command]] = {}
@@ -137,9 +144,3 @@ class Writer:
                     for absent in missed
                 )
         exchange({shard: commands for shard, commands in batches.items() if commands}, deadline.left())
-
-
-def _exchange(
-    batches: Mapping[Shard, list[Write]], command: Callable[[Write], Command], seconds: float
-) -> dict[Shard, Replies]:
-    return exchange({shard: [command(write) for write in batch] for shard, batch in batches.items()}, seconds)
