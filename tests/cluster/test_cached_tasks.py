@@ -16,9 +16,10 @@ from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult, EagerResult
 from celery.signals import before_task_publish
 
+import scheduler
 from tests.support.app import make_app
 from tests.support.nodes import environment, is_up, node_of, state_of, worker
-from tests.support.servers import Server
+from tests.support.servers import Server, free_port
 from tests.support.waiting import wait_until
 
 TIMEOUT = 30
@@ -185,6 +186,18 @@ def test_a_call_with_more_to_say_is_published(
         wait_until(lambda: valkey.client(63).llen("linked") == 1, "the link is called")
     wait_until(lambda: node_is_idle(valkey), "it ran")
     assert len(runs(valkey, "more")) == 1, "the node knew the result"
+
+
+def test_without_cache_servers_calls_are_tasks_as_ever(shop: Celery, valkey: Server) -> None:
+    """An outage of the cache would be an outage of the application."""
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    app = make_app(valkey.url(), scheduler.Settings(cache_servers=(nowhere,)))
+    try:
+        results = [app.tasks["price"].delay("outage") for _ in range(2)]
+        assert [result.get(timeout=TIMEOUT) for result in results] == ["outage EUR 1"] * 2
+        assert app.tasks["price"].cached.invalidate(sku="outage", currency="EUR") is False
+    finally:
+        app.close()
 
 
 def test_nodes_tell_how_warm_they_are(shop: Celery, valkey: Server) -> None:
