@@ -150,6 +150,15 @@ class TaskAnnotations:
         }
 
 
+def refuse_late(app: Any) -> None:
+    """Raises ConfigurationError if Celery made a task of a cached function before it could ask us."""
+    late = [name for name, task in app.tasks.items() if hasattr(task.run, _MARK)] if app.finalized else []
+    if late:
+        raise ConfigurationError(
+            f"scheduler.install came after cached task {late[0]} was made; call it right after Celery()"
+        )
+
+
 def _apply_async(calls: CachedCalls, celerys: Callable[..., Any]) -> Callable[..., Any]:
     def apply_async(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         if more or not _ORDINARY.issuperset(options) or self.app.conf.task_always_eager:

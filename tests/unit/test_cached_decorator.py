@@ -93,6 +93,15 @@ def test_other_tasks_are_not_touched(app: Celery) -> None:
     assert not hasattr(task, "cached")
 
 
+def test_installing_too_late_is_an_error() -> None:
+    """The tasks that were made before would silently not be cached."""
+    app = Celery("late", set_as_current=False)
+    app.task(cached(), shared=False, name="late.price")
+    app.finalize()
+    with pytest.raises(ConfigurationError, match="came after cached task"):
+        scheduler.install(app)
+
+
 def test_a_bound_task_has_no_self_in_its_key(app: Celery) -> None:
     """Calls of bound tasks would be counted one argument short."""
 
