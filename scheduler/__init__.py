@@ -9,6 +9,9 @@ from __future__ import annotations
 from scheduler.agreement.election import Election
 from scheduler.agreement.exclusive import current_lock, exclusive
 from scheduler.agreement.lock import Lock, lock
+from scheduler.caching.cache import Cache
+from scheduler.caching.tasks import cached
+from scheduler.caching.warm import NearCache
 from scheduler.delivery import current_delivery
 from scheduler.errors import (
     BrokerUnreachable,
@@ -19,6 +22,7 @@ from scheduler.errors import (
     NoQuorum,
     NoSuchNode,
     NoSuchTask,
+    NotCacheable,
     ServerTooOld,
     SwitchyardError,
     TaskGivenUp,
@@ -34,6 +38,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BrokerUnreachable",
+    "Cache",
     "ConfigurationError",
     "Delivery",
     "Election",
@@ -41,12 +46,14 @@ __all__ = [
     "Lock",
     "LockLost",
     "LockNotAcquired",
+    "NearCache",
     "NoQuorum",
     "NoSuchNode",
     "NoSuchTask",
     "Node",
     "NodeNameInUse",
     "NodeState",
+    "NotCacheable",
     "Rule",
     "ServerTooOld",
     "Settings",
@@ -56,6 +63,7 @@ __all__ = [
     "TaskGivenUp",
     "TaskSkipped",
     "UnsupportedBroker",
+    "cached",
     "current_delivery",
     "current_lock",
     "exclusive",

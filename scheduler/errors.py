@@ -8,6 +8,7 @@
   * NodeNameInUse          another live process holds this node name
   * NoSuchNode             a command names a node that the cluster does not know
   * NoSuchTask             a command names a task that is not among the dead
+  * NotCacheable           a value that a cache refuses: too large, or not plain data; also a ValueError
   * TaskGivenUp            what a caller of a task gets that nodes or pool processes kept dying on
   * LockNotAcquired        somebody else holds the lock; the wait for it is over
   * LockLost               the lock ran out, or went to somebody else, before it was given back
@@ -50,6 +51,10 @@ class NoSuchNode(SwitchyardError):
 
 class NoSuchTask(SwitchyardError):
     """No task of this receipt is among the dead."""
+
+
+class NotCacheable(SwitchyardError, ValueError):
+    """A value that is over the cache's limit or that its serializer cannot encode."""
 
 
 class TaskGivenUp(SwitchyardError):

@@ -159,6 +159,10 @@ class Keys:
         """String that expires: a node is telling the callers of a task given up on."""
         return f"{self.prefix}announcing:{receipt}"
 
+    def flight(self, key: str) -> str:
+        """String that expires: id of the task that computes the cached result ``key``."""
+        return f"{self.prefix}flight:{key}"
+
     def shared(self, list_name: str) -> str:
         """kombu's own list for a queue and priority step."""
         return self.global_prefix + list_name

@@ -22,7 +22,8 @@ class Load:
 
     ``cpu`` and ``memory`` are percent of the machine, ``load1`` the one minute load average, ``active`` the
     tasks running now, ``done`` the tasks finished since start, ``runtimes`` mean seconds by task name,
-    ``settled`` the tasks finished since start by queue, ``renewal`` the seconds that the last heartbeat took.
+    ``settled`` the tasks finished since start by queue, ``renewal`` the seconds that the last heartbeat took,
+    ``cache`` what its processes counted of cached calls and near caches (``caching/node_figures.py``).
     """
 
     cpu: float = 0.0
@@ -33,6 +34,7 @@ class Load:
     runtimes: Mapping[str, float] = field(default_factory=dict)
     settled: Mapping[str, int] = field(default_factory=dict)
     renewal: float = 0.0
+    cache: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from celery.app.routes import Router as CeleryRouter
 from celery.app.routes import prepare
 from kombu.utils.imports import symbol_by_name
 
+from scheduler.caching.results import Results
+from scheduler.caching.tasks import TaskAnnotations, refuse_late
 from scheduler.connection import Connection
 from scheduler.errors import ConfigurationError
 from scheduler.placing import Placer
@@ -76,8 +78,10 @@ def install(
     """
     if settings is not None and config is not None:
         raise ConfigurationError("install() takes settings or config, not both; drop one of them")
+    refuse_late(app)
     chosen = settings if settings is not None else load(config)
     app.switchyard = Installation(chosen, Placer(chosen))
+    app.annotations = [TaskAnnotations(app, Results(app, chosen))]
     if app.configured:
         _set_defaults(app.conf)
     app.on_after_configure.connect(lambda source, **_: _set_defaults(source), weak=False)

@@ -24,5 +24,6 @@ def _read(name: str) -> str:
 @cache
 def script(*names: str) -> Script:
     """The operation of this name, or one file in front of another; read once per process."""
-    source = "\n".join(map(_read, ("_prelude", *names))).encode()
+    prelude = "_cache" if names[0].startswith("cache_") else "_prelude"
+    source = "\n".join(map(_read, (prelude, *names))).encode()
     return Script("+".join(names), source, hashlib.sha1(source, usedforsecurity=False).hexdigest())

@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     max_deliveries: int = Field(
         5, ge=1, description="nodes or pool processes that may die holding a task before it is given up"
     )
+    cache_servers: tuple[str, ...] = Field((), description="URLs; without any, the broker's own server")
+    cache_replicas: int = Field(2, ge=1, le=10, description="servers that hold each cached result")
+    near_entries: int = Field(10_000, ge=0, description="cached results in a process's memory; 0 is none")
+    near_bytes: int = Field(16_000_000, ge=0, description="bytes of cached results in a process's memory")
     node: str | None = Field(None, min_length=1, max_length=200, description="this node's name")
     labels: dict[str, str] = Field(default_factory=dict, description="this node's labels")
 

@@ -6,6 +6,7 @@ import click
 
 from scheduler import __version__
 from workers.commands.beat import beat
+from workers.commands.cache import cache
 from workers.commands.check import check
 from workers.commands.dead import dead
 from workers.commands.drain import drain, resume
@@ -24,7 +25,7 @@ def main() -> None:
     """
 
 
-for command in (worker, beat, nodes, queues, drain, resume, dead, flower, check):
+for command in (worker, beat, nodes, queues, drain, resume, dead, cache, flower, check):
     main.add_command(command)
 
 

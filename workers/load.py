@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from scheduler.caching.node_figures import node_figures
 from scheduler.models import Load
 
 
@@ -31,6 +32,7 @@ def sample(
         runtimes={name: round(seconds, 6) for name, seconds in runtimes.items()},
         settled=settled,
         renewal=round(renewal, 6),
+        cache=node_figures(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -113,6 +114,16 @@ class Server:
         finally:
             client.close()
         return found
+
+    def pause(self) -> None:
+        """SIGSTOP it: it answers nobody and forgets nothing."""
+        if self._process is not None:
+            processes.signal_group(self._process, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT it."""
+        if self._process is not None:
+            processes.signal_group(self._process, signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL it."""

@@ -86,6 +86,18 @@ def _define(app: Celery) -> None:
     def fail() -> None:
         raise ValueError("as asked")
 
+    @app.task(shared=False, name="price", bind=True, max_retries=3)
+    @scheduler.cached(ttl=60, key="{sku}:{currency}")
+    def price(self: Any, sku: str, currency: str = "EUR", seconds: float = 0.0, fail: int = 0) -> str:
+        """Leave a mark in the ledger; the first ``fail`` times there, retry or (``fail`` < 0) fail."""
+        runs = _ledger(app).rpush(f"price {sku}", self.request.id)
+        time.sleep(seconds)
+        if runs <= fail:
+            raise self.retry(countdown=0.5)
+        if runs <= -fail:
+            raise ValueError("as asked")
+        return f"{sku} {currency} {runs}"
+
     for on_locked in ("retry", "skip", "wait"):
         _define_exclusive(app, on_locked)
 

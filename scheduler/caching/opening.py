@@ -1,0 +1,39 @@
+"""Opens the store behind a cache's URLs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from scheduler.caching.figures import Counters
+from scheduler.caching.keys import CacheKeys
+from scheduler.caching.redis_cluster import ClusterStore
+from scheduler.caching.replicated import Replicated
+from scheduler.caching.store import Store
+from scheduler.errors import ConfigurationError
+
+
+def open_store(
+    servers: Sequence[str] | Mapping[str, int],
+    replicas: int,
+    keys: CacheKeys,
+    longest_ttl: float,
+    deadline: float,
+    counters: Counters,
+) -> Store:
+    """The ring of these servers, or the Redis Cluster. Raises ConfigurationError."""
+    if isinstance(servers, str):
+        raise ConfigurationError(f"servers={servers!r} is one text; write a list of URLs")
+    urls = list(servers)
+    if not any("+cluster:" in url for url in urls):
+        weights = dict(servers) if isinstance(servers, Mapping) else _each_once(urls)
+        return Replicated(weights, replicas, keys, longest_ttl, deadline, counters)
+    if len(urls) > 1:
+        raise ConfigurationError("a redis+cluster:// URL stands alone in servers=; name any one of its nodes")
+    return ClusterStore(urls[0], keys, deadline, counters)
+
+
+def _each_once(urls: Sequence[str]) -> dict[str, int]:
+    weights = dict.fromkeys(urls, 1)
+    if len(weights) < len(urls):
+        raise ConfigurationError("servers= names one of them twice; name each cache server once")
+    return weights

@@ -1,0 +1,151 @@
+"""Reads: from the first owner that can be trusted; repairs what owners before it lacked.
+
+An owner that is not in doubt is believed if it has the key, be it as a tombstone. Otherwise the next owner
+is asked, and the newest of what was found is the answer. Owners in doubt are asked last, and never believed
+alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scheduler.caching.deadline import Deadline
+from scheduler.caching.entry import LIFE, Entry, plain_values, present
+from scheduler.caching.figures import Counters
+from scheduler.caching.operations import Command
+from scheduler.caching.shard import Shard, exchange
+from scheduler.caching.shards import Shards
+from scheduler.caching.store import Found
+
+
+@dataclass(slots=True)
+class Lookup:
+    """One key, on its way along its owners."""
+
+    key: str
+    #: Owners that have not been asked, the next one last.
+    left: list[Shard]
+    newest: Entry | None = None
+    #: Who had ``newest``.
+    source: Shard | None = None
+    #: Owners that answered something else, with the life and the version that they answered.
+    others: list[tuple[Shard, bytes, bytes]] = field(default_factory=list)
+    settled: bool = False
+
+    def take(self, shard: Shard, life: bytes | None, raw: bytes | None) -> None:
+        """What a server answered."""
+        entry = present(life, raw)
+        if entry is None:
+            if life is not None:
+                self.others.append((shard, life, b""))
+            return
+        if self.newest is None or entry.version > self.newest.version:
+            if self.newest is not None and self.source is not None:
+                self.others.append((self.source, b"", self.newest.version))
+            self.newest, self.source = entry, shard
+        elif entry.version < self.newest.version and life is not None:
+            self.others.append((shard, life, entry.version))
+        self.settled = not shard.doubted
+
+    def found(self) -> Found | None:
+        """The newest value, unless it is a tombstone."""
+        if self.newest is None or self.source is None or not self.newest.is_value:
+            return None
+        return Found(self.newest.payload, self.newest.fresh_at(self.source.now_ms()))
+
+
+class Reader:
+    """Reads from the servers of a ring."""
+
+    def __init__(self, shards: Shards, counters: Counters) -> None:
+        self._shards = shards
+        self._operations = shards.operations
+        self._counters = counters
+
+    def read(self, keys: Sequence[str], deadline: Deadline) -> dict[str, Found]:
+        """What there is of these keys."""
+        found, lookups = self._read_first(keys, deadline)
+        ask = [lookup for lookup in lookups if not lookup.settled and lookup.left]
+        while ask:
+            most = max(len(lookup.left) for lookup in ask)
+            self._ask(_by_next(ask), deadline.left(most))
+            ask = [lookup for lookup in ask if not lookup.settled and lookup.left]
+        self._repair(lookups, deadline)
+        found.update((lookup.key, each) for lookup in lookups if (each := lookup.found()))
+        return found
+
+    def _read_first(self, keys: Sequence[str], deadline: Deadline) -> tuple[dict[str, Found], list[Lookup]]:
+        """Ask the first owner of each key; what that does not answer at once becomes a lookup."""
+        found: dict[str, Found] = {}
+        lookups: list[Lookup] = []
+        batches: dict[Shard, list[str]] = defaultdict(list)
+        for key in keys:
+            batches[self._shards.owners(key)[0]].append(key)
+        first = {shard: batch for shard, batch in batches.items() if not shard.doubted and shard.admits()}
+        commands = {shard: [self._operations.get(batch)] for shard, batch in first.items()}
+        replies = exchange(commands, deadline.left(2))
+        for shard, batch in batches.items():
+            if reply := replies.get(shard):
+                self._sort(shard, batch, reply[0], found, lookups)
+            else:
+                tried = shard if shard in first else None
+                lookups += [self._lookup(key, tried) for key in batch]
+        return found, lookups
+
+    def _sort(
+        self,
+        shard: Shard,
+        keys: list[str],
+        reply: list[bytes | None],
+        found: dict[str, Found],
+        lookups: list[Lookup],
+    ) -> None:
+        life, *raws = reply
+        shard.learn(life)
+        plain = plain_values(life or b"", raws) if not shard.doubted else [None] * len(raws)
+        for key, payload, raw in zip(keys, plain, raws, strict=True):
+            if payload is not None:
+                found[key] = Found(payload)
+            else:
+                lookups.append(lookup := self._lookup(key, shard))
+                lookup.take(shard, life, raw)
+
+    def _lookup(self, key: str, tried: Shard | None) -> Lookup:
+        """A lookup that goes on after this server; servers in doubt come last."""
+        left = [shard for shard in reversed(self._shards.owners(key)) if shard is not tried]
+        return Lookup(key, sorted(left, key=lambda shard: not shard.doubted))
+
+    def _ask(self, batches: dict[Shard, list[Lookup]], seconds: float) -> None:
+        commands = {
+            shard: [self._operations.get([lookup.key for lookup in batch])]
+            for shard, batch in batches.items()
+        }
+        for shard, ((life, *entries),) in exchange(commands, seconds).items():
+            shard.learn(life)
+            for lookup, raw in zip(batches[shard], entries, strict=True):
+                lookup.take(shard, life, raw)
+
+    def _repair(self, lookups: list[Lookup], deadline: Deadline) -> None:
+        batches: dict[Shard, list[Command]] = {}
+        for lookup in lookups:
+            if (newest := lookup.newest) is None:
+                continue
+            for shard, life, _ in lookup.others:
+                command = self._operations.copy(lookup.key, newest.mark, newest.payload, life[:LIFE])
+                batches.setdefault(shard, []).append(command)
+        if batches:
+            replies = exchange(batches, deadline.left())
+            self._counters.repaired(sum(len(each) - each.count(b"") for each in replies.values()))
+
+
+def _by_next(lookups: list[Lookup]) -> dict[Shard, list[Lookup]]:
+    batches: dict[Shard, list[Lookup]] = {}
+    for lookup in lookups:
+        while lookup.left:
+            shard = lookup.left.pop()
+            if shard in batches or shard.admits():
+                batches.setdefault(shard, []).append(lookup)
+                break
+    return batches

@@ -1,0 +1,112 @@
+"""Results of cached tasks: where an application keeps them, and the flights of those computed now."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from celery import Celery
+from kombu.utils.json import dumps, loads
+
+from scheduler.broker import open_state
+from scheduler.caching.cache import Cache
+from scheduler.caching.flights import Flights
+from scheduler.caching.warm import NearCache
+from scheduler.errors import ConfigurationError, NotCacheable
+from scheduler.settings import Settings
+
+#: Longest that a result may be kept, in seconds (a week).
+LONGEST_TTL_S = 7 * 86_400.0
+
+#: kombu's name of a scheme -> redis-py's.
+_SCHEMES = {"redis": "redis", "rediss": "rediss", "redis+socket": "unix", "socket": "unix"}
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A result and the id of the task that computed it."""
+
+    task_id: str
+    value: Any
+
+
+def cache_servers(settings: Settings, broker_url: str) -> tuple[str, ...]:
+    """The servers of the settings, or the broker's own. Raises ConfigurationError."""
+    if settings.cache_servers:
+        return settings.cache_servers
+    first = broker_url.partition(";")[0]
+    scheme, _, rest = first.partition("://")
+    if scheme not in _SCHEMES:
+        raise ConfigurationError(
+            f"a broker behind {scheme}:// can't be the cache server as well; set cache_servers to URLs of "
+            "Redis or Valkey servers"
+        )
+    return (f"{_SCHEMES[scheme]}://{rest}",)
+
+
+def open_cache(settings: Settings, broker_url: str) -> Cache:
+    """The cache that holds an application's results. No connection is made. Raises ConfigurationError."""
+    return Cache(
+        cache_servers(settings, broker_url),
+        replicas=settings.cache_replicas,
+        namespace=f"{settings.namespace}-results",
+        longest_ttl=LONGEST_TTL_S,
+    )
+
+
+class Results:
+    """The results of one application's cached tasks. Opened when first used; for any threads and forks."""
+
+    def __init__(self, app: Celery, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._near: NearCache | None = None
+        self._flights: Flights | None = None
+        self._flights_pid = 0
+
+    @property
+    def lease(self) -> float:
+        """Seconds of silence after which a task that computes counts as lost."""
+        return self._settings.lease
+
+    @property
+    def flights(self) -> Flights:
+        """This process's connection to the flights. Raises BrokerUnreachable."""
+        if self._flights is None or self._flights_pid != os.getpid():
+            with self._lock:
+                if self._flights is None or self._flights_pid != os.getpid():
+                    state = open_state(self._app, self._settings)
+                    self._flights = Flights(state.client, state.keys, self.lease)
+                    self._flights_pid = os.getpid()
+        return self._flights
+
+    def load(self, key: str) -> Remembered | None:
+        """The result under this key."""
+        kept = self._cache().get(key)
+        return None if kept is None else Remembered(kept[0], loads(kept[1]))
+
+    def keep(self, key: str, result: Remembered, ttl: float) -> None:
+        """Remember a result for ``ttl`` seconds. Raises NotCacheable: too large, or not what JSON can say."""
+        try:
+            text = dumps(result.value)
+        except (TypeError, ValueError) as exc:
+            raise NotCacheable(f"{key!r} is not kept: {exc}; return what JSON can say") from exc
+        self._cache().set(key, [result.task_id, text], ttl)
+
+    def forget(self, key: str) -> bool:
+        """Forget a result; False if no server that may have it could be asked."""
+        return self._cache().delete(key)
+
+    def _cache(self) -> NearCache:
+        if self._near is None:
+            with self._lock:
+                self._near = self._near or self._open()
+        return self._near
+
+    def _open(self) -> NearCache:
+        settings, broker = self._settings, self._app.conf.broker_write_url
+        servers = cache_servers(settings, broker)
+        return NearCache(open_cache(settings, broker), servers, settings.near_entries, settings.near_bytes)

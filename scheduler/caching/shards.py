@@ -1,0 +1,68 @@
+"""The servers of a cache on their ring."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from scheduler.caching.addresses import server_name
+from scheduler.caching.figures import Counters
+from scheduler.caching.keys import CacheKeys
+from scheduler.caching.operations import Operations
+from scheduler.caching.ring import Ring
+from scheduler.caching.shard import Shard
+from scheduler.errors import ConfigurationError
+
+
+class Shards:
+    """Each server once, and the owners of a key."""
+
+    def __init__(
+        self,
+        weights: Mapping[str, int],
+        replicas: int,
+        keys: CacheKeys,
+        longest_ttl: float,
+        deadline: float,
+        counters: Counters,
+    ) -> None:
+        urls = {server_name(url): url for url in weights}
+        by_name = {server_name(url): weight for url, weight in weights.items()}
+        _require(weights, by_name, replicas)
+        self.operations = Operations(keys, _digest(by_name, replicas), longest_ttl)
+        self._ring = Ring(by_name, replicas)
+        self._by_name = {
+            name: Shard(name, urls[name], weight, self.operations, deadline / 2, counters)
+            for name, weight in by_name.items()
+        }
+        # Few combinations of owners occur, so each is looked up once.
+        self._by_names: dict[tuple[str, ...], tuple[Shard, ...]] = {}
+
+    def __iter__(self) -> Iterator[Shard]:
+        return iter(self._by_name.values())
+
+    def named(self, name: str) -> Shard | None:
+        """The server of this name, if it is still one of ours."""
+        return self._by_name.get(name)
+
+    def owners(self, key: str) -> tuple[Shard, ...]:
+        """The servers that hold this key, in ring order."""
+        names = self._ring.owners(key)
+        owners = self._by_names.get(names)
+        if owners is None:
+            owners = self._by_names[names] = tuple(self._by_name[name] for name in names)
+        return owners
+
+
+def _require(weights: Mapping[str, int], by_name: Mapping[str, int], replicas: int) -> None:
+    if not weights or len(by_name) < len(weights):
+        raise ConfigurationError("servers= names none, or one of them twice; name each cache server once")
+    if any(not isinstance(weight, int) or weight < 1 for weight in weights.values()):
+        raise ConfigurationError("a weight in servers= is no positive whole number; 1 is the usual weight")
+    if replicas < 1:
+        raise ConfigurationError(f"replicas={replicas} keeps nothing; 2 survives the loss of one server")
+
+
+def _digest(by_name: Mapping[str, int], replicas: int) -> str:
+    text = repr((sorted(by_name.items()), replicas))
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

@@ -1,0 +1,79 @@
+"""What a cache needs of the servers behind it: the ring of servers and Redis Cluster both offer it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from scheduler.caching.deadline import Deadline
+
+
+class Found(NamedTuple):
+    """An entry that a server had; a stale one is past its TTL and within the time that it is kept on."""
+
+    payload: bytes
+    fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """Seconds for which an entry is fresh, and seconds for which it is kept on as stale after that."""
+
+    ttl: float
+    stale: float = 0.0
+
+
+class Standing(StrEnum):
+    """What a server is good for."""
+
+    UP = "up"
+    #: Answers, and is being given what it missed.
+    FILLING = "filling"
+    #: Does not answer.
+    AWAY = "away"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """One server of a cache."""
+
+    name: str
+    weight: int
+    standing: Standing
+    #: Entries of all databases that the server says it has, -1 if it does not answer.
+    entries: int = -1
+    #: Bytes of memory that the server uses, -1 if it does not answer.
+    memory: int = -1
+
+
+class Store(Protocol):
+    """Bytes under keys, on servers that may be away. No method raises because a server is."""
+
+    def read(self, keys: Sequence[str], deadline: Deadline) -> dict[str, Found]:
+        """What is there of these keys."""
+
+    def write(self, payloads: Mapping[str, bytes], lifetime: Lifetime, deadline: Deadline) -> bool:
+        """Whether every entry reached a server."""
+
+    def remove(self, key: str, deadline: Deadline) -> bool:
+        """Whether the removal reached a server."""
+
+    def claim(self, key: str, token: str, lease: float, deadline: Deadline) -> bool | None:
+        """Whether the caller with this token may compute the key for ``lease`` s; None if no server says."""
+
+    def release(self, key: str, token: str, deadline: Deadline) -> None:
+        """Give a claim back before its lease ends."""
+
+    def clear(self, deadline: Deadline) -> bool:
+        """Forget every entry of the namespace; whether every server did."""
+
+    def owners(self, key: str) -> list[str]:
+        """Names of the servers that hold a key, first asked first."""
+
+    def states(self) -> list[ServerState]:
+        """Each server, asked now."""
+
+    def close(self) -> None:
+        """Let go of connections and threads."""

@@ -1,0 +1,124 @@
+"""``scheduler.NearCache``: a cache with the values that this process asked for lately in its own memory."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from scheduler.caching.cache import Cache
+from scheduler.caching.invalidation import Invalidation
+from scheduler.caching.near import Near
+from scheduler.caching.node_figures import Cell, count
+
+#: Longest that a value stays in memory without being asked for again on the servers, in seconds. A value that
+#: runs out is dropped by a message as well, but a server may be late in noticing that it ran out.
+NEAR_TTL_S = 10.0
+
+#: Redis Cluster moves keys between servers while it runs; nobody listens to that here.
+_CLUSTER = "redis+cluster://"
+
+
+class NearCache:
+    """``cache`` with up to ``entries`` values and ``max_bytes`` bytes in memory; the least recently used go.
+
+    ``servers`` are the cache's own URLs: each of them tells what changes on it, so that a value here is old
+    for the time that a message takes, and for ``STALE_S`` (2) seconds if a network swallows messages. While a
+    server does not answer, and with a Redis Cluster, every call goes to ``cache``. Threads may share it; it
+    may be made before a fork.
+    """
+
+    def __init__(
+        self, cache: Cache, servers: Sequence[str], entries: int = 10_000, max_bytes: int = 16_000_000
+    ) -> None:
+        self.cache = cache
+        self._servers = () if any(url.startswith(_CLUSTER) for url in servers) else tuple(servers)
+        self._entries = entries
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._near: Near
+        self._invalidation: Invalidation | None = None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value under this key, or ``default``."""
+        near = self._memory()
+        copy = near.get(key)
+        if copy is not None:
+            return marshal.loads(copy)
+        value = self._fill(near, key, default, lambda: self.cache.get(key, default))
+        if value is not default:
+            count(Cell.FOUND)
+        return value
+
+    def get_or_compute(self, key: str, compute: Callable[[], Any], ttl: float | None = None) -> Any:
+        """The value under this key, computed by one caller of the cluster if there is none."""
+        near = self._memory()
+        copy = near.get(key)
+        if copy is not None:
+            return marshal.loads(copy)
+        return self._fill(near, key, None, lambda: self.cache.get_or_compute(key, compute, ttl))
+
+    def set(self, key: str, value: Any, ttl: float | None = None) -> bool:
+        """Put a value under a key; whether any server took it. Raises NotCacheable."""
+        try:
+            return self.cache.set(key, value, ttl)
+        finally:
+            self._memory().drop([key])
+
+    def delete(self, key: str) -> bool:
+        """Forget a key; whether any server did."""
+        try:
+            return self.cache.delete(key)
+        finally:
+            self._memory().drop([key])
+
+    @property
+    def warm(self) -> bool:
+        """Whether this process's memory answers: all servers are heard."""
+        return self._memory().trusted
+
+    def close(self) -> None:
+        """Listen no more and forget what is in memory. The cache stays open: it is the caller's."""
+        with self._lock:
+            if self._invalidation is not None and self._pid == os.getpid():
+                self._invalidation.close()
+            self._pid, self._invalidation = 0, None
+
+    def _fill(self, near: Near, key: str, missing: Any, ask: Callable[[], Any]) -> Any:
+        token = near.reserve(key)
+        value = missing
+        try:
+            value = ask()
+        finally:
+            near.put(key, None if value is missing else _copy(value), NEAR_TTL_S, token)
+        return value
+
+    def _memory(self) -> Near:
+        """This process's own: a forked child has neither its parent's threads nor its connections."""
+        if self._pid != os.getpid():
+            with self._lock:
+                if self._pid != os.getpid():
+                    self._start()
+        return self._near
+
+    def _start(self) -> None:
+        self._near = Near(self._entries, self._max_bytes)
+        if self._servers and self._entries:
+            keys = self.cache.keys
+            self._invalidation = Invalidation(self._near, self._servers, keys.entries, keys.life)
+            self._invalidation.start()
+        self._pid = os.getpid()
+
+
+def _copy(value: Any) -> bytes | None:
+    """A value as bytes for this process alone, so that who changes what it got changes nobody else's.
+
+    None if it is more than plain data, as msgpack's own types are; it is not kept then.
+    """
+    try:
+        return marshal.dumps(value)
+    except ValueError:
+        return None

@@ -1,0 +1,244 @@
+"""Cached tasks with real nodes: who is answered without a task, who shares one, what is not kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery, chain, chord, group
+from celery.exceptions import TaskRevokedError
+from celery.result import AsyncResult, EagerResult
+from celery.signals import before_task_publish
+
+import scheduler
+from tests.support.app import make_app
+from tests.support.nodes import environment, is_up, node_of, state_of, worker
+from tests.support.servers import Server, free_port
+from tests.support.waiting import wait_until
+
+TIMEOUT = 30
+POOLS = {"a": "threads", "b": "prefork", "c": "threads"}
+
+
+@pytest.fixture(scope="module")
+def shop(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Celery]:
+    """Three nodes for all tests of this file, each of which has names of its own."""
+    valkey.client().flushall()
+    with ExitStack() as stack:
+        for name, pool in POOLS.items():
+            stack.enter_context(worker(valkey, tmp_path_factory.mktemp(name), name, pool=pool, ready=False))
+        wait_until(lambda: all(is_up(valkey, name) for name in POOLS), "all nodes are up", timeout=60)
+        app = make_app(valkey.url())
+        yield app
+        app.close()
+
+
+def runs(server: Server, sku: str) -> list[str]:
+    """Ids of the tasks that ran the body."""
+    return [task_id.decode() for task_id in server.client(63).lrange(f"price {sku}", 0, -1)]
+
+
+@pytest.fixture
+def published() -> Iterator[list[str]]:
+    """Ids of the tasks that this process publishes."""
+    ids: list[str] = []
+
+    def note(headers: Any = None, **_: Any) -> None:
+        ids.append(headers["id"])
+
+    before_task_publish.connect(note)
+    yield ids
+    before_task_publish.disconnect(note)
+
+
+def test_a_kept_result_is_an_answer_without_a_task(
+    shop: Celery, valkey: Server, published: list[str]
+) -> None:
+    """Every call would cost a task, whatever is known already; or a poller by id would wait for ever."""
+    price = shop.tasks["price"]
+    first = price.delay("kept")
+    assert first.get(timeout=TIMEOUT) == "kept EUR 1"
+    again = price.apply_async(("kept",), {"currency": "EUR"}, queue="celery")
+    assert isinstance(again, EagerResult)
+    assert (again.ready(), again.state, again.get(), again.id) == (True, "SUCCESS", "kept EUR 1", first.id)
+    assert shop.AsyncResult(again.id).get(timeout=TIMEOUT) == "kept EUR 1"
+    assert published == [first.id]
+    assert price.delay("kept", "USD").get(timeout=TIMEOUT) == "kept USD 2"
+
+
+def test_a_hundred_simultaneous_callers_run_the_body_once(shop: Celery, valkey: Server) -> None:
+    """A stampede: the moment a popular result runs out, everybody computes it."""
+    ledger = valkey.client(63)
+    command = [sys.executable, "-m", "tests.support.callers", "rush", "50", "0.5"]
+    callers = [subprocess.Popen(command, env=environment(valkey)) for _ in range(2)]
+    try:
+        wait_until(lambda: int(ledger.get("callers ready") or 0) == 2, "all are ready", timeout=60)
+        ledger.set("go", 1)
+        wait_until(lambda: ledger.llen("got rush") == 100, "all got an answer", timeout=60)
+        assert [caller.wait(60) for caller in callers] == [0] * 2
+    finally:
+        for caller in callers:
+            caller.kill()
+            caller.wait(10)
+    (task_id,) = runs(valkey, "rush")
+    assert set(ledger.lrange("got rush", 0, -1)) == {f"{task_id} rush EUR 1".encode()}
+
+
+def test_invalidating_forgets(shop: Celery, valkey: Server) -> None:
+    """An old price would be sold until its TTL."""
+    price = shop.tasks["price"]
+    price.delay("stale").get(timeout=TIMEOUT)
+    assert price.cached.invalidate(sku="stale", currency="EUR") is True
+    assert price.delay("stale").get(timeout=TIMEOUT) == "stale EUR 2"
+
+
+def test_what_is_computed_during_an_invalidation_is_not_kept(shop: Celery, valkey: Server) -> None:
+    """The old price would come back: read before the change, kept after it."""
+    price = shop.tasks["price"]
+    slow = price.delay("race", seconds=1.0)
+    wait_until(lambda: runs(valkey, "race"), "it computes")
+    price.cached.invalidate(sku="race", currency="EUR")
+    after = price.delay("race")
+    assert after.id != slow.id
+    assert (slow.get(timeout=TIMEOUT), after.get(timeout=TIMEOUT)) == ("race EUR 1", "race EUR 2")
+    wait_until(lambda: node_is_idle(valkey), "both are done")
+    assert price.delay("race").get(timeout=TIMEOUT) != "race EUR 1"
+
+
+def node_is_idle(server: Server) -> bool:
+    """Whether no node has anything left to do."""
+    return sum(node.outstanding for node in state_of(server).snapshot()) == 0
+
+
+def test_a_failure_is_not_kept(shop: Celery, valkey: Server) -> None:
+    """One failure would be the answer until the TTL, or later callers wait for a task that is over."""
+    price = shop.tasks["price"]
+    with pytest.raises(ValueError, match="as asked"):
+        price.delay("sour", fail=-1).get(timeout=TIMEOUT)
+    assert price.delay("sour").get(timeout=TIMEOUT) == "sour EUR 2"
+
+
+def test_callers_share_a_task_through_its_retries(shop: Celery, valkey: Server) -> None:
+    """A retry would change its id or lose its claim, so that others compute beside it."""
+    price = shop.tasks["price"]
+    first = price.delay("again", fail=1)
+    wait_until(lambda: first.state == "RETRY", "it waits for its retry")
+    second = price.delay("again")
+    assert second.id == first.id
+    assert second.get(timeout=TIMEOUT) == "again EUR 2"
+    assert runs(valkey, "again") == [first.id] * 2
+
+
+def test_a_revoked_task_is_nobodys_answer(shop: Celery, valkey: Server, published: list[str]) -> None:
+    """Callers would be handed a task that never runs, until its claim runs out."""
+    price, nap = shop.tasks["price"], shop.tasks["nap"]
+    blockers = [nap.delay(1.5) for _ in range(6)]
+    wait_until(lambda: sum(n.claims for n in state_of(valkey).snapshot()) == 6, "all slots are taken")
+    first = price.delay("gone")
+    assert price.delay("gone").id == first.id
+    shop.control.revoke(first.id)
+    with pytest.raises(TaskRevokedError):
+        first.get(timeout=TIMEOUT)
+    assert price.delay("gone").get(timeout=TIMEOUT) == "gone EUR 1"
+    assert [blocker.get(timeout=TIMEOUT) for blocker in blockers] == [1.5] * 6
+
+
+def test_canvas_works_and_computes_once(shop: Celery, valkey: Server, published: list[str]) -> None:
+    """A chord would never end: its members must be tasks of their own, whatever is known already."""
+    price, total, add = shop.tasks["price"], shop.tasks["total"], shop.tasks["add"]
+    join = shop.tasks["price"]
+    assert (
+        group(price.s("team", seconds=0.5) for _ in range(4)).delay().get(timeout=TIMEOUT)
+        == ["team EUR 1"] * 4
+    )
+    assert len(runs(valkey, "team")) == 1
+    assert chain(price.si("team"), join.s("GBP")).delay().get(timeout=TIMEOUT) == "team EUR 1 GBP 1"
+    both = chord([price.si("team"), price.si("team")], shop.tasks["celery.accumulate"].s())
+    assert both.delay().get(timeout=TIMEOUT) == [["team EUR 1"] * 2]
+    assert price.s("team").delay().get() == "team EUR 1"
+    assert add.delay(1, 1).get(timeout=TIMEOUT) + total.delay([1]).get(timeout=TIMEOUT) == 3
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"countdown": 0.1}, {"link": True}, {"task_id": "mine"}, {"expires": 60}, {"ignore_result": True}],
+)
+def test_a_call_with_more_to_say_is_published(
+    shop: Celery, valkey: Server, published: list[str], option: dict[str, Any]
+) -> None:
+    """A link would never be called, a countdown ignored, a caller's own task id be unknown."""
+    price = shop.tasks["price"]
+    price.delay("more").get(timeout=TIMEOUT)
+    published.clear()
+    if "link" in option:
+        option = {"link": shop.tasks["record"].si("linked", "yes")}
+    result = price.apply_async(("more",), **option)
+    assert isinstance(result, AsyncResult)
+    assert not isinstance(result, EagerResult)
+    assert published == [result.id]
+    if "link" in option:
+        wait_until(lambda: valkey.client(63).llen("linked") == 1, "the link is called")
+    wait_until(lambda: node_is_idle(valkey), "it ran")
+    assert len(runs(valkey, "more")) == 1, "the node knew the result"
+
+
+def test_without_cache_servers_calls_are_tasks_as_ever(shop: Celery, valkey: Server) -> None:
+    """An outage of the cache would be an outage of the application."""
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    app = make_app(valkey.url(), scheduler.Settings(cache_servers=(nowhere,)))
+    try:
+        results = [app.tasks["price"].delay("outage") for _ in range(2)]
+        assert [result.get(timeout=TIMEOUT) for result in results] == ["outage EUR 1"] * 2
+        assert app.tasks["price"].cached.invalidate(sku="outage", currency="EUR") is False
+    finally:
+        app.close()
+
+
+def test_nodes_tell_how_warm_they_are(shop: Celery, valkey: Server) -> None:
+    """Nobody could see whether a cache is worth its memory, least of all behind a prefork pool."""
+    before = {name: figures(valkey, name) for name in POOLS}
+    shop.tasks["price"].delay("warm").get(timeout=TIMEOUT)
+    for _ in range(40):
+        shop.tasks["price"].apply_async(("warm",), countdown=0.01)
+
+    def grown(name: str) -> bool:
+        return figures(valkey, name).get("near_hits", 0) > before[name].get("near_hits", 0)
+
+    wait_until(lambda: all(map(grown, POOLS)), "every node has answered from memory")
+    assert figures(valkey, "b")["near_entries"] >= 1
+    assert figures(valkey, "b")["near_bytes"] > 0
+
+
+def figures(server: Server, name: str) -> Any:
+    """What a node says of its cache in its heartbeat."""
+    node = node_of(server, name)
+    assert node is not None
+    return node.load.cache
+
+
+def test_a_killed_node_holds_callers_no_longer_than_its_lease(clean_valkey: Server, tmp_path: Path) -> None:
+    """Everybody who shares a task would wait for a process that is gone."""
+    app = make_app(clean_valkey.url())
+    with (
+        worker(clean_valkey, tmp_path, "dies", lease=2.0, slots=1) as dies,
+        worker(clean_valkey, tmp_path, "lives", lease=2.0, slots=1, queues="other") as lives,
+    ):
+        first = app.tasks["price"].delay("crash", seconds=1.0)
+        wait_until(lambda: runs(clean_valkey, "crash"), "it computes")
+        dies.kill()
+        app.control.add_consumer(
+            "celery", destination=[f"lives@{lives.text().split('lives@')[1].split()[0]}"]
+        )
+        at = time.monotonic()
+        second = app.tasks["price"].delay("crash")
+        assert second.get(timeout=TIMEOUT) == first.get(timeout=TIMEOUT) == "crash EUR 2"
+        # Its lease, at most another one until a node may reap, the run itself.
+        assert time.monotonic() - at < 15
+        assert runs(clean_valkey, "crash") == [first.id] * 2
+    app.close()

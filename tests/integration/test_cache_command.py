@@ -1,0 +1,101 @@
+"""``switchyard cache``: the servers of cached results, how warm nodes are, and forgetting all of it."""
+
+from __future__ import annotations
+
+import json
+
+from click.testing import CliRunner, Result
+from prometheus_client import CollectorRegistry, generate_latest
+
+from scheduler.caching.node_figures import cache_families
+from scheduler.caching.results import open_cache
+from scheduler.models import Load, Node
+from scheduler.settings import Settings
+from tests.integration.test_commands import run
+from tests.support.cluster import Cluster
+from tests.support.nodes import APP, environment
+from tests.support.servers import Server, free_port
+from workers.cli import main
+
+
+def said_by(*arguments: str, **env: str) -> Result:
+    """What a command says, run in this process."""
+    return CliRunner().invoke(main, ["cache", *arguments], env=env)
+
+
+def test_stats_has_servers_and_nodes(clean_valkey: Server) -> None:
+    """Nobody could see whether the cache answers, or whether it is worth its memory."""
+    cluster = Cluster.on(clean_valkey)
+    cluster.join("n1")
+    load = json.dumps({"cache": {"near_hits": 3, "near_misses": 1, "near_entries": 7, "found": 1}})
+    cluster.state.client.hset(cluster.state.keys.node("n1"), "load", load)
+    said = run("cache", "stats", "-A", APP, "--json", env=environment(clean_valkey))
+    assert (said.returncode, said.stderr) == (0, "")
+    stats = json.loads(said.stdout)
+    (server,) = stats["servers"]
+    assert server["standing"] in ("up", "filling")  # a new one is looked at before it counts as up
+    assert server["memory"] > 0
+    (node,) = stats["nodes"]
+    assert (node["name"], node["near_hit_rate"], node["hit_rate"], node["near_entries"]) == ("n1", 0.75, 1, 7)
+    shown = said_by("stats", "--broker", clean_valkey.url()).stdout
+    assert all(text in shown for text in ("weight", "n1", "75.0%", "joined"))
+
+
+def test_ring_names_the_owners_as_the_cache_does(clean_valkey: Server) -> None:
+    """An operator would look for a key on the wrong servers."""
+    urls = tuple(f"redis://127.0.0.1:{port}/0" for port in (7001, 7002, 7003))
+    env = {"SWITCHYARD_CACHE_SERVERS": json.dumps(urls)}
+    at = ("--broker", clean_valkey.url())
+    cache = open_cache(Settings(cache_servers=urls), "")
+    for key in ("price:a:EUR", "price:b:EUR"):
+        said = said_by("ring", key, "--json", *at, **env)
+        assert json.loads(said.stdout) == {"key": key, "servers": cache.owners(key)}
+    assert len(said_by("ring", "x", *at, **env).stdout.split()) == 2
+    cache.close()
+
+
+def test_clear_forgets_everything(clean_valkey: Server) -> None:
+    """After a change of the prices' source every single key would have to be invalidated."""
+    cache = open_cache(Settings(), clean_valkey.url())
+    try:
+        cache.set("price:a:EUR", ["id", "1"])
+        assert cache.get("price:a:EUR") == ["id", "1"]
+        said = said_by("clear", "--broker", clean_valkey.url(), "--json")
+        assert (said.exit_code, json.loads(said.stdout)) == (0, {"cleared": True})
+        assert cache.get("price:a:EUR") is None
+    finally:
+        cache.close()
+
+
+def test_clear_without_a_server_says_so() -> None:
+    """An operator would believe that old results are gone."""
+    done = said_by("clear", "--broker", f"redis://127.0.0.1:{free_port()}/0")
+    assert done.exit_code == 1
+    assert "old results may still be served" in done.stderr
+
+
+def test_a_broker_that_can_hold_no_results_is_a_line() -> None:
+    """A Sentinel user would get a traceback instead of the setting to make."""
+    done = said_by("ring", "x", "--broker", "sentinel://127.0.0.1:26379/0")
+    assert done.exit_code == 1
+    (line,) = done.stderr.splitlines()
+    assert "set cache_servers to URLs" in line
+
+
+def test_prometheus_gets_every_nodes_figures() -> None:
+    """Dashboards would show no hit rate, or one for all nodes together."""
+    nodes = [Node("a", load=Load(cache={"near_hits": 3, "near_bytes": 9})), Node("b")]
+
+    class Collector:
+        """As Flower's page will offer them."""
+
+        def collect(self) -> object:
+            """The families."""
+            return cache_families(nodes)
+
+    registry = CollectorRegistry()
+    registry.register(Collector())  # type: ignore[arg-type]
+    text = generate_latest(registry).decode()
+    assert 'switchyard_near_cache_hits_total{node="a"} 3.0' in text
+    assert 'switchyard_near_cache_hits_total{node="b"} 0.0' in text
+    assert 'switchyard_near_cache_bytes{node="a"} 9.0' in text

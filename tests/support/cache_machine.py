@@ -1,0 +1,173 @@
+"""The cache against a model, while its servers are killed, emptied, paused and revived."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+import scheduler
+from scheduler.caching import breaker, healing
+from scheduler.caching.store import Standing
+from tests.chaos.servers import Server
+from tests.support.waiting import wait_until
+
+#: Seconds; far more than a call takes on a busy machine, for one that is late would be a second fault.
+DEADLINE = 0.4
+#: Seconds; short, so that a server comes back soon.
+PAUSE_S = 0.2
+LOOK_S = 0.05
+KEYS = [f"key:{number}" for number in range(12)]
+
+keys = st.sampled_from(KEYS)
+clients = st.integers(0, 1)
+servers = st.integers(0, 2)
+
+
+class CacheMachine(RuleBasedStateMachine):
+    """Two clients, three servers, two replicas, and at most one server away at a time.
+
+    A server is away from its fault until both clients say that it is up again. Every read by either client,
+    at any moment, must give exactly what the model holds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self.servers = [Server(Path(self._folder.name, str(number)), []) for number in range(3)]
+        for server in self.servers:
+            server.start()
+        urls = [server.url for server in self.servers]
+        self.caches = [scheduler.Cache(urls, deadline=DEADLINE, ttl=3600) for _ in range(2)]
+        self.model: dict[str, Any] = {}
+        self.away: Server | None = None
+        self.recovering = True
+        self.written = 0
+
+    def teardown(self) -> None:
+        """Stop everything."""
+        for cache in self.caches:
+            cache.close()
+        for server in self.servers:
+            server.kill()
+        self._folder.cleanup()
+
+    @rule(client=clients, key=keys)
+    def set(self, client: int, key: str) -> None:
+        """Set a key."""
+        self.written += 1
+        assert self.caches[client].set(key, self.written)
+        self.model[key] = self.written
+
+    @rule(client=clients, some=st.sets(keys))
+    def set_many(self, client: int, some: set[str]) -> None:
+        """Set some keys together."""
+        self.written += 1
+        assert self.caches[client].set_many(dict.fromkeys(some, self.written))
+        self.model.update(dict.fromkeys(some, self.written))
+
+    @rule(client=clients, key=keys)
+    def delete(self, client: int, key: str) -> None:
+        """Delete a key."""
+        assert self.caches[client].delete(key)
+        self.model.pop(key, None)
+
+    @rule(client=clients, key=keys)
+    def get(self, client: int, key: str) -> None:
+        """A key reads as in the model."""
+        assert self.caches[client].get(key) == self.model.get(key)
+
+    @rule(client=clients)
+    def get_many(self, client: int) -> None:
+        """All keys read as in the model."""
+        assert self.caches[client].get_many(KEYS) == self.model
+
+    @rule(client=clients, value=st.booleans())
+    def clear(self, client: int, value: bool) -> None:
+        """Forget everything, now and then."""
+        if value and self._healthy():
+            assert self.caches[client].clear()
+            self.model.clear()
+
+    @rule(number=servers)
+    def save(self, number: int) -> None:
+        """A server writes what it has to disk, for a restart to find."""
+        if self.servers[number] is not self.away:
+            with self.servers[number].client() as client:
+                client.save()
+
+    @precondition(lambda self: self.away is None)
+    @rule(number=servers, keep=st.booleans())
+    def kill(self, number: int, keep: bool) -> None:
+        """SIGKILL a server, with or without what it saved."""
+        self._heal()
+        self.away = self.servers[number]
+        self.away.kill()
+        if not keep:
+            Path(self.away.folder, "dump.rdb").unlink(missing_ok=True)
+
+    @precondition(lambda self: self.away is not None)
+    @rule()
+    def revive(self) -> None:
+        """Start it again."""
+        assert self.away
+        self.away.start()
+        self.away, self.recovering = None, True
+
+    @precondition(lambda self: self.away is None)
+    @rule(number=servers)
+    def empty(self, number: int) -> None:
+        """Empty a server while it runs."""
+        self._heal()
+        with self.servers[number].client() as client:
+            client.flushall()
+        self.recovering = True
+
+    @precondition(lambda self: self.away is None)
+    @rule(number=servers, key=keys, other=keys)
+    def pause(self, number: int, key: str, other: str) -> None:
+        """One client writes past a paused server; the other is asked once the first one has mended it."""
+        self._heal()
+        self.servers[number].pause()
+        try:
+            self.set(0, key)
+            self.delete(0, other)
+        finally:
+            self.servers[number].resume()
+        self.recovering = True
+        self.get(0, key)
+        self.get(0, other)
+        self._heal()
+
+    def _healthy(self) -> bool:
+        return self.away is None and all(
+            state.standing is Standing.UP for cache in self.caches for state in cache.servers()
+        )
+
+    def _heal(self) -> None:
+        if self.recovering:
+            wait_until(self._healthy, "both clients say that all servers are up", 30)
+            self.recovering = False
+
+
+def check(examples: int, steps: int, number: int) -> None:
+    """Run so many sequences of steps from this seed; raises what the shortest failing one raises."""
+    usual = breaker.PAUSE_S, healing.LOOK_S
+    breaker.PAUSE_S, healing.LOOK_S = PAUSE_S, LOOK_S
+    try:
+        run_state_machine_as_test(
+            seed(number)(CacheMachine),
+            settings=settings(
+                max_examples=examples,
+                stateful_step_count=steps,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    finally:
+        breaker.PAUSE_S, healing.LOOK_S = usual

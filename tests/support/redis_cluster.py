@@ -1,0 +1,56 @@
+"""A Redis Cluster of three primaries, of server processes of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.servers import Server
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
+
+_SLOTS = 16_384
+_NODES = 3
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[list[Server]]:
+    """Three servers that agree that they are one cluster."""
+    with ExitStack() as stack:
+        nodes = []
+        buses = [free_port() for _ in range(_NODES)]
+        for number, bus in enumerate(buses):
+            options = [
+                "--cluster-enabled",
+                "yes",
+                "--cluster-node-timeout",
+                "2000",
+                "--cluster-port",
+                str(bus),
+            ]
+            node = Server(folder / str(number), options)
+            node.start()
+            stack.callback(node.kill)
+            nodes.append(node)
+        for number, node in enumerate(nodes):
+            first, after = number * _SLOTS // _NODES, (number + 1) * _SLOTS // _NODES
+            _call(node, "CLUSTER ADDSLOTSRANGE", first, after - 1)
+        for node in nodes[1:]:
+            _call(node, "CLUSTER MEET", "127.0.0.1", nodes[0].port, buses[0])
+        wait_until(lambda: all(map(_agrees, nodes)), "three nodes form a cluster", 30)
+        yield nodes
+
+
+def _agrees(node: Server) -> bool:
+    info = _call(node, "CLUSTER INFO")
+    return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(_NODES)
+
+
+def _call(node: Server, *command: str | int) -> Any:
+    client = node.client()
+    try:
+        return client.execute_command(*command)
+    finally:
+        client.close()
