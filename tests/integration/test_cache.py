@@ -162,12 +162,13 @@ def test_an_error_is_its_callers_own_and_the_next_one_computes(open_cache: Open)
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_caller_that_dies_while_it_computes_holds_nobody_longer_than_its_lease(
     servers: list[Server], open_cache: Open
 ) -> None:
     """Broken if a crash leaves a key that nobody computes."""
     urls = [server.url for server in servers]
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     started = context.Event()
     process = context.Process(target=_compute_for_ever, args=(urls, started))
     process.start()
@@ -203,6 +204,7 @@ def test_the_others_take_the_stale_value_while_one_computes(open_cache: Open) ->
     assert other.get("key") == "new"
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_forked_process_uses_the_cache_of_its_parent(open_cache: Open) -> None:
     """Broken if prefork workers share a socket or have no healing."""
     cache = open_cache()
