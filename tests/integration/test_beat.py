@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +19,7 @@ import scheduler
 from scheduler.beat.clock import ServerClock
 from scheduler.beat.drafting import Sender, tick_id
 from scheduler.beat.entries import Entry
+from scheduler.beat.instants import next_instant
 from scheduler.beat.leader import Leader
 from scheduler.beat.plan import Missed, plan
 from scheduler.beat.storage import Record, Storage
@@ -277,3 +280,40 @@ def test_an_entry_that_was_deleted_or_defined_anew_meanwhile_is_left_alone(bed: 
     bed.storage.record([Record.sent(entry, 1, later, later + HOUR) for entry in (gone, changed)])
     assert bed.storage.keys() == ["redbeat:two"]
     assert bed.storage.due(bed.now) == {"redbeat:two": 0.0}
+
+
+def test_leaders_that_die_at_any_point_lose_and_double_nothing(bed: Bed) -> None:
+    """Some order of dying, sleeping and waking up again would lose ticks, or send one twice."""
+    dice = random.Random(7)
+    bed.install(**{f"e{number}": noop(0.5 + number / 100) for number in range(50)})
+    before = {entry.key: entry for entry in bed.storage.entries(bed.storage.keys(), bed.now)}
+    leader, asleep, deaths = bed.leader(), [], 0
+    deadline = time.monotonic() + 30
+    while deaths < 40 or leader.turn() == 0:
+        assert time.monotonic() < deadline, f"only {deaths} deaths"
+        if dice.random() < 0.1 and deaths < 40:
+            # Its drafts and records, at whatever point it was, wake up when a successor has gone on.
+            asleep.append(leader)
+            leader, deaths = bed.leader(), deaths + 1
+        elif leader.turn() > 0:
+            time.sleep(0.005)
+        if asleep and dice.random() < 0.05:
+            dice.choice(asleep).turn()
+    leader.finish()
+    due = {
+        bed.tick(entry.definition.name, instant)
+        for entry in before.values()
+        for instant in instants_until(entry, bed.entry(entry.definition.name).last)
+    }
+    sent = bed.ids()
+    assert len(sent) == len(set(sent))
+    assert set(sent) >= due
+    assert len(due) > 50
+
+
+def instants_until(entry: Entry, last: datetime) -> Iterator[datetime]:
+    """What is due of an entry after its last run, up to ``last``."""
+    instant = next_instant(entry.definition.schedule, entry.last)
+    while instant is not None and instant <= last:
+        yield instant
+        instant = next_instant(entry.definition.schedule, instant)
