@@ -190,7 +190,8 @@ def _ended(node: Node) -> str:
     try:
         code = node.running.wait(_ENDS)
     except subprocess.TimeoutExpired:
-        return f"{node.name} did not end within {_ENDS:g} s of SIGTERM"
+        node.cry()
+        return f"{node.name} did not end within {_ENDS:g} s of SIGTERM, see {node.log}"
     return f"{node.name} ended with {code} on SIGTERM" if code else ""
 
 
