@@ -78,7 +78,7 @@ class Node:
         return self._ready_file().exists()
 
     def cry(self) -> None:
-        """Let it log where all its threads are, as Celery does on SIGUSR1: it hangs and is about to be killed."""
+        """Let it log where its threads are, as Celery does on SIGUSR1: it hangs and is about to be killed."""
         self.running.send_signal(signal.SIGUSR1)
         time.sleep(_CRY)
 
