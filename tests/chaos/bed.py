@@ -165,6 +165,16 @@ def _fill(bed: Bed) -> None:
         bed.add_node().start()
     await_ready(bed, bed.nodes)
     bed.producers += [bed.start_producer(number) for number in range(bed.wishes.producers)]
+    _await_load(bed)
+
+
+def _await_load(bed: Bed) -> None:
+    """Wait until every producer has begun: each notes what it publishes in a file of its own."""
+    wait_until(
+        lambda: len(list((bed.folder / "publishes").iterdir())) >= len(bed.producers),
+        f"{len(bed.producers)} producers publish, see {bed.folder}",
+        timeout=STARTS,
+    )
 
 
 def _clear(bed: Bed) -> None:
@@ -190,7 +200,8 @@ def _ended(node: Node) -> str:
     try:
         code = node.running.wait(_ENDS)
     except subprocess.TimeoutExpired:
-        return f"{node.name} did not end within {_ENDS:g} s of SIGTERM"
+        node.cry()
+        return f"{node.name} did not end within {_ENDS:g} s of SIGTERM, see {node.log}"
     return f"{node.name} ended with {code} on SIGTERM" if code else ""
 
 

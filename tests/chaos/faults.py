@@ -137,7 +137,8 @@ def _term(bed: Bed, fault: Fault) -> Later:
         if node.running.poll() is None and time.monotonic() < deadline:
             return Later(0.05, again)
         if node.running.returncode is None:
-            bed.complaints.append(f"{node.name} did not end within {_TERM:g} s of SIGTERM")
+            node.cry()
+            bed.complaints.append(f"{node.name} did not end within {_TERM:g} s of SIGTERM, see {node.log}")
         node.start()
         return None
 

@@ -12,6 +12,9 @@ from tests.chaos import processes
 from tests.chaos.app import QUEUE
 from tests.chaos.network import Link
 
+#: For a worker to write down the stacks of its threads, in seconds.
+_CRY = 1.0
+
 
 @dataclass
 class Node:
@@ -65,6 +68,11 @@ class Node:
         if self.process is None or self.fault is not None or self.process.poll() is not None:
             return False
         return self._ready_file().exists()
+
+    def cry(self) -> None:
+        """Let it log where its threads are, as Celery does on SIGUSR1: it hangs and is about to be killed."""
+        self.running.send_signal(signal.SIGUSR1)
+        time.sleep(_CRY)
 
     def stop(self) -> None:
         """Kill whatever of it is left."""

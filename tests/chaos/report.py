@@ -67,7 +67,7 @@ def _rows(evidence: Evidence, verdict: Verdict, ours: bool) -> dict[str, str]:
 
 def show_failovers(results: Mapping[str, Sequence[failover.Outcome]]) -> None:
     """Print what each failover cost."""
-    found = _titled("failovers", "engine", "failover", "replica promoted", "cluster went on", "unreplicated")
+    found = _titled("failovers", "engine", "failover", "replica promoted", "cluster went on", "lost with it")
     for engine, outcomes in results.items():
         for number, cost in enumerate(outcomes, 1):
             resumed = "never" if cost.resumed is None else f"{cost.resumed:.2f} s"

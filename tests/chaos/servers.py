@@ -55,7 +55,7 @@ class Server:
         self.durability = durability
         self._enter = enter
         self._socket = folder.resolve() / _SOCKET
-        self._options = [*options, *_appending(durability)]
+        self._options = [*options, *durable(durability)]
         self._options += ["--unixsocket", str(self._socket), *_EVERYWHERE] if enter else _LOOPBACK
         self._growth: Growth | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -147,7 +147,7 @@ class Server:
             self._growth.stop()
 
 
-def _appending(durability: Durability) -> list[str]:
+def durable(durability: Durability = Durability.ALWAYS) -> list[str]:
     """With these an answered command survives a SIGKILL; no rewrite comes between two looks at the file."""
     if durability is Durability.NONE:
         return []
