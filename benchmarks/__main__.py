@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from benchmarks import bed as beds
 from benchmarks import report
 from benchmarks.bed import Bed
+from benchmarks.cache import cache
 from benchmarks.consume import consume, network
 from benchmarks.enqueue import batch, enqueue
 from benchmarks.figures import Figure
@@ -22,7 +23,7 @@ from benchmarks.latency import latency
 from benchmarks.memory import memory
 
 Measure = Callable[[Bed, int], list[Figure]]
-_NAMES = ("enqueue", "batch", "consume", "network", "latency", "memory")
+_NAMES = ("enqueue", "batch", "consume", "network", "latency", "memory", "cache")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _measures(tasks: int) -> dict[str, Measure]:
     of_memory = functools.partial(memory, tasks=tasks)
-    return dict(zip(_NAMES, (enqueue, batch, consume, network, latency, of_memory), strict=True))
+    return dict(zip(_NAMES, (enqueue, batch, consume, network, latency, of_memory, cache), strict=True))
 
 
 def _announced(name: str, measure: Measure) -> Measure:

