@@ -23,6 +23,14 @@ LONGEST_TTL_S = 7 * 86_400.0
 #: kombu's name of a scheme -> redis-py's.
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "redis+socket": "unix", "socket": "unix"}
 
+#: The same for options in the URL.
+_OPTIONS = {
+    "virtual_host=": "db=",
+    "ssl_cert_reqs=CERT_NONE": "ssl_cert_reqs=none",
+    "ssl_cert_reqs=CERT_OPTIONAL": "ssl_cert_reqs=optional",
+    "ssl_cert_reqs=CERT_REQUIRED": "ssl_cert_reqs=required",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
@@ -43,6 +51,8 @@ def cache_servers(settings: Settings, broker_url: str) -> tuple[str, ...]:
             f"a broker behind {scheme}:// can't be the cache server as well; set cache_servers to URLs of "
             "Redis or Valkey servers"
         )
+    for kombus, redis_pys in _OPTIONS.items():
+        rest = rest.replace(kombus, redis_pys)
     return (f"{_SCHEMES[scheme]}://{rest}",)
 
 
