@@ -12,6 +12,23 @@ local function now_ms()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
+-- Lua would write so large a number as 5.8e+13.
+local function digits(number)
+  return string.format('%.0f', number)
+end
+
+-- The first of `count` numbers (receipts, epochs) that were never given out before, also if the server has lost
+-- its last writes, and the counter with them: none is behind its clock. 32 a ms are more than it can give out,
+-- and leave a receipt 48 bits until the year 2248.
+local function next_number(counter, count)
+  local before, floor = redis.call('INCRBY', counter, count) - count, now_ms() * 32
+  if before < floor then
+    before = floor
+    redis.call('SET', counter, digits(floor + count))
+  end
+  return before + 1
+end
+
 local function pack_entry(home, message)
   return #home .. ':' .. home .. message
 end
@@ -20,6 +37,11 @@ local function home_and_message(entry)
   local colon = string.find(entry, ':', 1, true)
   local last = colon + tonumber(string.sub(entry, 1, colon - 1))
   return string.sub(entry, colon + 1, last), string.sub(entry, last + 1)
+end
+
+-- An inbox is ordered by priority step, then receipt: exact in a double up to step 31.
+local function score(step, receipt)
+  return tonumber(step) * 281474976710656 + receipt -- 2^48
 end
 
 -- An inbox member is "<receipt>:<entry>": the receipt keeps two equal messages apart.

@@ -39,8 +39,9 @@ end
 local function take(list, count)
   local messages = redis.call('RPOP', list, count)
   if not messages then return 0 end
-  for _, message in ipairs(messages) do
-    keep(tostring(redis.call('INCR', KEYS[4])), pack_entry(list, message), list, message)
+  local receipt = next_number(KEYS[4], #messages)
+  for i, message in ipairs(messages) do
+    keep(digits(receipt + i - 1), pack_entry(list, message), list, message)
   end
   return #messages
 end

@@ -33,9 +33,8 @@ for i = 1, candidates do
   if held[1] and held[2] == 'up' and deadline > now then
     local outstanding = redis.call('ZCARD', inbox) + redis.call('HLEN', claims)
     if not bounded or outstanding < tonumber(held[3]) then
-      local receipt = redis.call('INCR', KEYS[4])
-      local score = tonumber(ARGV[2]) * 35184372088832 + receipt -- priority * 2^45: exact in a double
-      redis.call('ZADD', inbox, score, receipt .. ':' .. pack_entry(home, message))
+      local receipt = next_number(KEYS[4], 1)
+      redis.call('ZADD', inbox, score(ARGV[2], receipt), digits(receipt) .. ':' .. pack_entry(home, message))
       redis.call('HINCRBY', node, 'placed:' .. ARGV[7], 1)
       ring(bell)
       return {i, outstanding + 1}

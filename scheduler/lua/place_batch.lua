@@ -28,12 +28,12 @@ for i = 1, clear and candidates or 0 do
     local room = tonumber(held[3]) - redis.call('ZCARD', inbox) - redis.call('HLEN', claims)
     local count = math.min(room, #ARGV - message + 1)
     if count > 0 then
-      local receipt = redis.call('INCRBY', KEYS[4], count) - count
+      local receipt = next_number(KEYS[4], count)
       local members = {}
       for _ = 1, count do
+        members[#members + 1] = score(ARGV[1], receipt)
+        members[#members + 1] = digits(receipt) .. ':' .. pack_entry(home, ARGV[message])
         receipt = receipt + 1
-        members[#members + 1] = tonumber(ARGV[1]) * 35184372088832 + receipt -- priority * 2^45, as in place
-        members[#members + 1] = receipt .. ':' .. pack_entry(home, ARGV[message])
         message = message + 1
       end
       redis.call('ZADD', inbox, unpack(members))

@@ -28,7 +28,7 @@ end
 
 local answer = 'kept'
 if not epoch then
-  answer, epoch = 'new', redis.call('INCR', KEYS[5])
+  answer, epoch = 'new', digits(next_number(KEYS[5], 1))
   note(KEYS[8], 'up', name, 0)
 end
 -- An operator's drain outlives a crash; that of a node which was stopping does not.
@@ -41,4 +41,4 @@ for i = first, #ARGV, 2 do redis.call('HSET', node, ARGV[i], ARGV[i + 1]) end
 redis.call('PERSIST', node)
 redis.call('ZREM', KEYS[6], name)
 redis.call('ZADD', nodes, now + tonumber(ARGV[3]), name)
-return {answer, tostring(epoch)}
+return {answer, epoch}

@@ -189,6 +189,24 @@ def test_deaths_of_pool_processes_and_nodes_are_counted_together(cluster: Cluste
     assert cluster.shared() == []
 
 
+def test_a_server_that_lost_its_last_writes_gives_no_number_twice(cluster: Cluster) -> None:
+    """After a crash a node would settle another task's claim with an old receipt, and that task be lost."""
+    cluster.join("a", limit=9)
+    epoch = cluster.epochs["a"]
+    state = cluster.state
+    state.client.rpush("q", "m1", "m0")
+    before = [int(receipt) for receipt, _ in cluster.claim("a", 2)]
+    state.client.set(state.keys.seq, 1)
+    state.client.set(state.keys.epoch, 1)
+    cluster.place("m2", "a")
+    state.client.rpush("q", "m3")
+    after = [int(receipt) for receipt, _ in cluster.claim("a", 2)]
+    assert max(before) < min(after)
+    assert len({*before, *after}) == 4
+    cluster.join("b")
+    assert int(cluster.epochs["b"]) > int(epoch)
+
+
 def test_nothing_that_a_fenced_node_sends_changes_the_cluster(cluster: Cluster) -> None:
     """A node that comes back from a long pause would take or settle what others have now (invariant 3)."""
     for name in ("a", "b"):
