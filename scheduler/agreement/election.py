@@ -28,8 +28,8 @@ class Election:
 
     A leader renews every third of the ttl (seconds). One that cannot, steps down by its own clock before its
     lease ends on the servers: ``is_leader`` is False from that instant, and ``on_loss`` is called in what is
-    left, 5 % of the ttl. So two lead at once only if a process is paused: it may act once more when it wakes,
-    before it looks at its clock. Send the ``term`` with what you write, and refuse a lower one there.
+    left, a tenth of the ttl. So two lead at once only if a process is paused: it may act once more when it
+    wakes, before it looks at its clock. Send the ``term`` with what you write, and refuse a lower one there.
     Stopping, or a normal end of the process, calls ``on_loss``, then resigns: a candidate that waits leads at
     once. After the death of a leader another leads within the ttl and a second.
 

@@ -135,12 +135,13 @@ def _give_way(rule: _Rule, locked: LockNotAcquired) -> NoReturn:
     if request is None or request.called_directly or request.is_eager:
         raise locked
     if rule.on_locked == "skip":
+        _note(current_task, "skipped", rule.ttl)
         _skip(current_task, locked)
+    _note(current_task, "locked", rule.ttl)
     _retry(current_task, locked, rule.countdown)
 
 
 def _retry(task: Any, locked: LockNotAcquired, countdown: float) -> NoReturn:
-    _note(task, "locked")
     task.request.retries -= 1  # Celery adds one to it for the next run
     try:
         raise task.retry(exc=locked, countdown=countdown * random.uniform(0.5, 1.5))
@@ -149,7 +150,6 @@ def _retry(task: Any, locked: LockNotAcquired, countdown: float) -> NoReturn:
 
 
 def _skip(task: Any, locked: LockNotAcquired) -> NoReturn:
-    _note(task, "skipped")
     request = task.request
     task.backend.mark_as_failure(
         request.id,
@@ -164,11 +164,11 @@ def _skip(task: Any, locked: LockNotAcquired) -> NoReturn:
     raise Ignore(str(locked))
 
 
-def _note(task: Any, kind: str) -> None:
+def _note(task: Any, kind: str, ttl: float) -> None:
     """Leave an event in the cluster's log, if there is a cluster; an event that is lost is no harm."""
     installed = getattr(task.app, "switchyard", None)
     if installed is not None:
         node = installed.settings.node or task.request.hostname
-        noted = deciding.voters(None, 30).ask(lambda voter: voter.note(kind, node), any)
+        noted = deciding.voters(None, ttl).ask(lambda voter: voter.note(kind, node), any)
         for failure in noted.failures:
             logger.info("Event %r of node %s could not be noted: %s", kind, node, failure)

@@ -94,7 +94,7 @@ class Lease:
             )
             if outcome is Outcome.WON and self._hold(ballots, asked_at):
                 return Attempt(Outcome.WON)
-            return self._step_back(ballots, answers.failures)
+            return self._step_back(ballots, answers.failures, in_line)
 
     def _hold(self, ballots: Sequence[Ballot], asked_at: float) -> bool:
         """Take what was granted. Several servers must agree on the token before it counts."""
@@ -105,13 +105,14 @@ class Lease:
         self.until = lasts_until(asked_at, self.ttl)
         return self.valid
 
-    def _step_back(self, ballots: Sequence[Ballot], failures: tuple[str, ...]) -> Attempt:
+    def _step_back(self, ballots: Sequence[Ballot], failures: tuple[str, ...], in_line: bool) -> Attempt:
         """Give back what a minority granted; the place in the line stays, the same one on all servers."""
         outcome = close(ballots, len(self._voters))
         left = min((ballot.left for ballot in ballots if ballot.left > 0), default=LISTEN)
         split = any(ballot.granted for ballot in ballots)
-        if split or 0 < len(ballots) < len(self._voters):
-            self._release(self._place)  # also on those whose grant may still be on its way
+        # A grant may still be on its way; who asks again finds it then.
+        if split or (0 < len(ballots) < len(self._voters) and not in_line):
+            self._release(self._place)
         if split:
             left = min(left, random.uniform(0, _PAUSE))
         return Attempt(outcome, min(left, LISTEN), failures)

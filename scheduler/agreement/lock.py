@@ -150,10 +150,11 @@ def lock(
     thread, if it could not be renewed in time; ``lock.lost`` says the same. Leaving the block then raises
     LockLost.
 
-    **What it guarantees.** At most one holder at a time, as long as clocks run alike to 5 % and nobody is
+    **What it guarantees.** At most one holder at a time, as long as clocks run alike to 10 % and nobody is
     paused: ``lost`` is True before the servers let somebody else in. Release and renewal never touch
     another's lock. The lock of a holder that died is free after the ttl. A waiter that died is passed over
-    within a second. ``token`` is greater than that of every holder before.
+    within 1.5 s; one that is paused or starved for that long as well, but it has its place again when it
+    asks. ``token`` is greater than that of every holder before.
 
     **What it does not.** A process that is paused (SIGSTOP, swap, a virtual machine that moves) past its ttl
     still believes for a moment, when it wakes, that it holds the lock. One server that loses its last writes

@@ -25,6 +25,8 @@ from scheduler.settings import Settings, load
 _TIMEOUT_SHARE = 0.25
 #: Longest that one server is waited for, in seconds.
 _TIMEOUT_MAX = 2.0
+#: Connections to the broker that a process may have at once: more than it has threads.
+_CONNECTIONS = 10_000
 _BROKER_URL = "SWITCHYARD_BROKER_URL"
 
 
@@ -81,6 +83,8 @@ def _broker(app_or_url: Any, namespace: str, timeout: float) -> Voters:
     def opened() -> Voter:
         state = open_state(app_or_url, Settings.model_construct(namespace=namespace, lease=timeout))
         state.client.set_retry(Retry(NoBackoff(), 0))
+        # kombu lends ten connections, enough for its one thread; here every thread that waits holds one.
+        state.client.connection_pool.max_connections = _CONNECTIONS
         return Voter(state.client, state.keys, alone=True)
 
     return Voters([("the broker", opened)], timeout)

@@ -13,7 +13,7 @@ from enum import Enum
 
 #: Part of the ttl that a holder does not use: its clock and a server's may run apart by this much, and a
 #: callback that hears of the loss needs a moment before the next holder is let in.
-ALLOWANCE = 0.05
+ALLOWANCE = 0.1
 
 
 class Outcome(Enum):

@@ -8,11 +8,11 @@ from scheduler.agreement.vote import Ballot
 from scheduler.keys import Keys
 from scheduler.view import View
 
-#: How long a place in the line is kept for an owner that does not ask again, in ms: under a second, so that
-#: one that died delays the others by less; a few times LISTEN, so that a slow one keeps its place.
-KEEP_PLACE_MS = 800
+#: How long a place in the line is kept for an owner that does not ask again, in ms: one that died delays the
+#: others by no more; five times LISTEN, so that one on a busy machine keeps its place.
+KEEP_PLACE_MS = 1500
 #: Seconds that an owner in the line listens before it asks again.
-LISTEN = 0.2
+LISTEN = 0.3
 
 
 class Voter(View):

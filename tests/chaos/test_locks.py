@@ -19,7 +19,7 @@ TTL = 2.0
 @pytest.mark.timeout(120)
 def test_locks_and_elections_keep_their_guarantees() -> None:
     """Some fault would let two in, block for longer than a ttl, or bring callbacks out of order."""
-    options = ["--seconds", "6", "--processes", "8", "--ttl", "1", "--seed", "5"]
+    options = ["--seconds", "6", "--processes", "6", "--ttl", "2", "--seed", "5"]
     done = subprocess.run(
         [sys.executable, "-m", "tests.chaos.locks", *options],
         cwd=processes.ROOT,

@@ -27,25 +27,26 @@ def held(server: Server) -> bool:
 def test_retried_skipped_and_waiting_tasks(app: Celery, clean_valkey: Server, tmp_path: Path) -> None:
     """Tasks that must not overlap would, or their callers would wait for ever for one that did not run."""
     with worker(clean_valkey, tmp_path, slots=3):
-        first = app.tasks["alone.retry"].delay("k", 2.0)
-        wait_until(lambda: held(clean_valkey), "the first task has the lock")
-        skipped = app.tasks["alone.skip"].delay(key="k")
-        in_chain = chain(app.tasks["alone.skip"].si("k"), app.tasks["add"].si(1, 1)).delay()
-        retried = app.tasks["alone.retry"].delay("k")
-        for result in (skipped, in_chain):
-            with pytest.raises(TaskSkipped, match="'k' is held"):
-                result.get(timeout=TIMEOUT)
-            assert result.state == states.REVOKED
-        wait_until(lambda: retried.state == states.RETRY, "the other one says that it is retried")
-        assert isinstance(retried.info, LockNotAcquired)
-        waits = app.tasks["alone.wait"].delay("k")
-        other_key = app.tasks["alone.retry"].delay("another")
-        outcomes = [r.get(timeout=TIMEOUT) for r in (first, retried, waits, other_key)]
-        assert [inside for inside, _, _ in outcomes] == [1, 1, 1, 1]
-        tokens = [token for _, token, _ in outcomes]
-        assert tokens[0] < min(tokens[1:3])
+        with scheduler.lock("k", servers=[clean_valkey.url()]) as mine:
+            skipped = app.tasks["alone.skip"].delay(key="k")
+            in_chain = chain(app.tasks["alone.skip"].si("k"), app.tasks["add"].si(1, 1)).delay()
+            retried = app.tasks["alone.retry"].delay("k")
+            other_key = app.tasks["alone.retry"].delay("another")
+            for result in (skipped, in_chain):
+                with pytest.raises(TaskSkipped, match="'k' is held"):
+                    result.get(timeout=TIMEOUT)
+                assert result.state == states.REVOKED
+            assert other_key.get(timeout=TIMEOUT)[0] == 1
+            wait_until(lambda: retried.state == states.RETRY, "the other one says that it is retried")
+            assert isinstance(retried.info, LockNotAcquired)
+            waits = app.tasks["alone.wait"].delay("k")
+        results = [retried, waits, *(app.tasks["alone.retry"].delay("k", 0.3) for _ in range(3))]
+        outcomes = [result.get(timeout=TIMEOUT) for result in results]
+        assert [inside for inside, _, _ in outcomes] == [1] * 5
+        assert len({mine.token, *(token for _, token, _ in outcomes)}) == 6
+        assert mine.token < min(token for _, token, _ in outcomes)
         # max_retries is 0: had waiting for the lock counted, the task would have failed.
-        assert [retries for _, _, retries in outcomes] == [0, 0, 0, 0]
+        assert [retries for _, _, retries in outcomes] == [0] * 5
         kinds = {event.kind for event in state_of(clean_valkey).events() if event.node == "n1"}
         assert {"locked", "skipped"} <= kinds
     assert not held(clean_valkey)
@@ -64,7 +65,7 @@ def test_a_killed_worker_blocks_nobody_for_longer_than_the_ttl(
             killed_at = time.monotonic()
             clean_valkey.client(63).delete("inside:k")
             assert app.tasks["alone.wait"].delay("k").get(timeout=TIMEOUT)[0] == 1
-            assert time.monotonic() - killed_at < 2 + 1 + 2  # ttl, a second, and a slow machine
+            assert time.monotonic() - killed_at < 10  # the ttl is 2 s, and the machine may be slow
 
 
 def test_outside_a_worker_it_locks_all_the_same(app: Celery, clean_valkey: Server) -> None:

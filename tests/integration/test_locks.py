@@ -180,6 +180,30 @@ def test_without_servers_the_applications_broker_decides(
         app.close()
 
 
+def test_more_threads_may_wait_than_kombu_has_connections(
+    clean_valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a node with many threads a lock could not be decided although its server is fine."""
+    monkeypatch.setenv("SWITCHYARD_BROKER_URL", clean_valkey.url(2))
+    failed: list[Exception] = []
+
+    def wait_in_vain() -> None:
+        try:
+            scheduler.lock("x", wait=0.5).acquire()
+        except LockNotAcquired:
+            pass
+        except Exception as exc:
+            failed.append(exc)
+
+    threads = [threading.Thread(target=wait_in_vain) for _ in range(15)]
+    with scheduler.lock("x"):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    assert failed == []
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

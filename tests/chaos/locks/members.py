@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import scheduler
+from scheduler.agreement.servers import voters
 from tests.chaos.locks.ledger import Ledger
 
 NAME = "chaos"
@@ -21,6 +22,7 @@ _ACT = 0.01
 
 def contender(ledger: Ledger, ttl: float, servers: Sequence[str]) -> Callable[[], None]:
     """One turn: wait for the lock, read the counter, write one more; never look whether it was lost."""
+    voters(servers, ttl)  # imports and settings, once for all forks: who asks stands in the line at once
 
     def turn() -> None:
         ledger.record("ask")
