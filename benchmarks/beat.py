@@ -39,8 +39,10 @@ from scheduler.state import State
 
 #: What a tick may be late, in ms.
 TARGET = 100.0
-#: Seconds between two ticks of an entry when they are spread, and when they are all due at once.
-SPREAD, AT_ONCE = 30.0, 30.0
+#: Seconds between two ticks of an entry.
+EVERY = 30.0
+#: Entries that are due one after the other, or all at the same instant.
+_WAYS = ("spread", "at-once")
 #: Before the first tick: to fill the storage, start the leader, and let it find its pace.
 _AT_FIRST = timedelta(seconds=40)
 #: For the leader to lead, in seconds.
@@ -66,14 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.beat", description=__doc__)
     parser.add_argument("--entries", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=45.0, help="how long to measure each way")
+    parser.add_argument("--only", choices=_WAYS, help="one way instead of both")
     wanted = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     good = True
     with ValkeyServer(config={"save": ""}) as server:
         print(report.machine("Valkey, embedded"))
-        for name, every, spread in (("spread", SPREAD, True), ("all at once", AT_ONCE, False)):
-            late = _measure(server.port, wanted.entries, every, spread, wanted.seconds)
-            good = _show(f"{wanted.entries} entries each {every:g} s, {name}", late) and good
+        for way in [wanted.only] if wanted.only else _WAYS:
+            late = _measure(server.port, wanted.entries, way == "spread", wanted.seconds)
+            good = _show(f"{wanted.entries} entries each {EVERY:g} s, {way}", late) and good
     return 0 if good else 1
 
 
@@ -89,14 +92,14 @@ def _show(name: str, late: Sequence[float]) -> bool:
     return ordered[-1] <= TARGET
 
 
-def _measure(port: int, entries: int, every: float, spread: bool, seconds: float) -> list[float]:
+def _measure(port: int, entries: int, spread: bool, seconds: float) -> list[float]:
     client = redis.Redis(port=port)
     client.flushall()
     app = make_app(f"redis://127.0.0.1:{port}/0")
     state = open_state(app, Settings())
     try:
         begin = datetime.fromtimestamp(state.now_ms() // 1000, UTC) + _AT_FIRST
-        known = _fill(app, state, entries, every, spread, begin)
+        known = _fill(app, state, entries, spread, begin)
         with _leader(app, state, port):
             arrivals = _collect(client, begin, seconds)
         due = _due(state.keys.prefix, known, begin, begin + timedelta(seconds=seconds))
@@ -106,21 +109,19 @@ def _measure(port: int, entries: int, every: float, spread: bool, seconds: float
         client.close()
 
 
-def _fill(
-    app: Celery, state: State, entries: int, every: float, spread: bool, begin: datetime
-) -> list[Entry]:
+def _fill(app: Celery, state: State, entries: int, spread: bool, begin: datetime) -> list[Entry]:
     """Store the entries, the first due at ``begin``, all of them or one after the other."""
     app.conf.beat_schedule = {
-        f"entry-{number}": {"task": "tick", "schedule": every, "args": (number,)} for number in range(entries)
+        f"entry-{number}": {"task": "tick", "schedule": EVERY, "args": (number,)} for number in range(entries)
     }
     storage = Storage.open(app, state.client)
     storage.install(schedule_of(app), begin)
     prefix = ensure_conf(app).key_prefix
     with state.client.pipeline(transaction=False) as pipe:
         for number in range(entries):
-            first = begin + timedelta(seconds=every * number / entries if spread else 0)
+            first = begin + timedelta(seconds=EVERY * number / entries if spread else 0)
             key = f"{prefix}entry-{number}"
-            pipe.hset(key, "meta", write_meta(first - timedelta(seconds=every), 0))
+            pipe.hset(key, "meta", write_meta(first - timedelta(seconds=EVERY), 0))
             pipe.zadd(ensure_conf(app).schedule_key, {key: first.timestamp()})
         pipe.execute()
     return storage.entries(storage.keys(), begin)

@@ -42,8 +42,6 @@ from tests.support.waiting import wait_until
 WITHIN = 10.0
 #: Longest for a process to lead at the start, and to end at the end, in seconds.
 _STARTS, _ENDS = 60.0, 20.0
-#: Before the first entry goes on, so that the start of the processes is no lateness.
-_AT_FIRST = timedelta(seconds=10)
 _GOOD = (0, -signal.SIGTERM)
 
 
@@ -58,6 +56,8 @@ class Wishes:
     ttl: float = 5.0
     processes: int = 3
     seed: int = 0
+    #: Before the first entry goes on, so that the start of the processes is no lateness.
+    head_start: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,8 @@ def run(wishes: Wishes, folder: Path) -> Verdict:
     sent, candidates = Sent(), None
     try:
         storage = Storage.open(app, state.client)
-        storage.install(schedule_of(app), datetime.fromtimestamp(state.now_ms() / 1000, UTC) + _AT_FIRST)
+        now = datetime.fromtimestamp(state.now_ms() / 1000, UTC)
+        storage.install(schedule_of(app), now + timedelta(seconds=wishes.head_start))
         before = _entries(storage)
         with sent.collecting(server):
             candidates = Candidates(wishes, server, folder)
