@@ -11,7 +11,7 @@ from scheduler.caching.deadline import Deadline
 from scheduler.caching.figures import Counters, Figures
 from scheduler.caching.keys import CacheKeys
 from scheduler.caching.opening import open_store
-from scheduler.caching.store import Found, ServerState
+from scheduler.caching.store import ServerState
 from scheduler.caching.ttl import Ttl
 
 
@@ -64,7 +64,7 @@ class Cache:
         """The values of those keys that have one."""
         wanted = list(dict.fromkeys(keys))
         found = self._store.read(wanted, self._begin())
-        values = self._decoded(found)
+        values = self._decoded(found.fresh)
         self._counters.looked_up(len(values), len(wanted) - len(values))
         return values
 
@@ -117,14 +117,13 @@ class Cache:
         """Let go of connections and threads."""
         self._store.close()
 
-    def _decoded(self, found: Mapping[str, Found]) -> dict[str, Any]:
-        values = {}
-        for key, entry in found.items():
-            if entry.fresh:
-                try:
-                    values[key] = self._codec.loads(entry.payload)
-                except ValueError:
-                    self._counters.failed()  # written by a client with another serializer
+    def _decoded(self, payloads: Mapping[str, bytes]) -> dict[str, Any]:
+        values, loads = {}, self._codec.loads
+        for key, payload in payloads.items():
+            try:
+                values[key] = loads(payload)
+            except ValueError:
+                self._counters.failed()  # written by a client with another serializer
         return values
 
     def _begin(self) -> Deadline:

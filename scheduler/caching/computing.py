@@ -33,17 +33,17 @@ def compute_once(
     give_up = Deadline.after(lease)
     pause = _FIRST_PAUSE
     while True:
-        found = store.read([key], begin()).get(key)
-        if found and found.fresh:
+        found = store.read([key], begin())
+        if key in found.fresh:
             counters.looked_up(1, 0)
-            return codec.loads(found.payload)
+            return codec.loads(found.fresh[key])
         claimed = store.claim(key, token, lease, begin()) if give_up.left() else None
         if claimed is not False:
             counters.looked_up(0, 1)
             return _compute(store, codec, key, compute, lifetime, token, begin)
-        if found:
+        if key in found.stale:
             counters.looked_up(1, 0)
-            return codec.loads(found.payload)
+            return codec.loads(found.stale[key])
         time.sleep(random.uniform(pause / 2, pause))
         pause = min(2 * pause, _LONGEST_PAUSE)
 
