@@ -48,7 +48,8 @@ def _arc(start: float, end: float, radius: float, colour: str) -> str:
 def picture() -> str:
     """The drawing."""
     parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 420" font-family="sans-serif" font-size="15">',
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 420" '
+        'font-family="sans-serif" font-size="15">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="5" markerHeight="5" '
         'orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#444"/></marker></defs>',
         '<rect width="720" height="420" fill="white"/>',

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from scheduler.caching.codec import codec
-from scheduler.caching.computing import compute_once
+from scheduler.caching.computing import Computation
 from scheduler.caching.deadline import Deadline
 from scheduler.caching.figures import Counters, Figures
 from scheduler.caching.keys import CacheKeys
@@ -64,7 +64,7 @@ class Cache:
         """The values of those keys that have one."""
         wanted = list(dict.fromkeys(keys))
         found = self._store.read(wanted, self._begin())
-        values = self._decoded(found.fresh)
+        values = self._codec.decode_all(found.fresh)
         self._counters.looked_up(len(values), len(wanted) - len(values))
         return values
 
@@ -94,12 +94,13 @@ class Cache:
 
         The others wait for it, or take the old value where one is kept: for ``stale`` seconds after its TTL.
         Whoever computes holds the others for ``lease`` seconds at most, even if it dies; then the next one
-        computes. Without servers, everybody computes. What ``compute`` raises is raised, to its caller alone.
+        computes. Without servers, everybody computes. What ``compute`` raises is raised, to its caller alone;
+        so is NotCacheable if its value is.
         """
         lifetime = self._ttl.lifetime(ttl, stale)
-        return compute_once(
-            self._store, self._codec, key, compute, lifetime, lease, self._begin, self._counters
-        )
+        return Computation(
+            self._store, self._codec, self._counters, self._begin, key, compute, lifetime, lease
+        ).value()
 
     def clear(self) -> bool:
         """Forget every key of the namespace, in constant time on a ring; whether every server did."""
@@ -116,15 +117,6 @@ class Cache:
     def close(self) -> None:
         """Let go of connections and threads."""
         self._store.close()
-
-    def _decoded(self, payloads: Mapping[str, bytes]) -> dict[str, Any]:
-        values, loads = {}, self._codec.loads
-        for key, payload in payloads.items():
-            try:
-                values[key] = loads(payload)
-            except ValueError:
-                self._counters.failed()  # written by a client with another serializer
-        return values
 
     def _begin(self) -> Deadline:
         return Deadline.after(self._deadline)

@@ -140,7 +140,8 @@ class CacheMachine(RuleBasedStateMachine):
         self._heal()
         self.servers[number].pause()
         try:
-            self.set(0, key)
+            for _ in range(breaker.FAILURES + 1):  # the last one is not sent to the paused server at all
+                self.set(0, key)
             self.delete(0, other)
         finally:
             self.servers[number].resume()
