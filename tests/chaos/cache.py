@@ -198,7 +198,8 @@ def main(
     """Kill cache servers under load, one at a time."""
     if sequences:
         cache_machine.check(sequences, 40, seed)
-        click.echo(f"{sequences} sequences from seed {seed}: as the model says")
+        done = ", ".join(f"{count} {fault}" for fault, count in cache_machine.faults.items())
+        click.echo(f"{sequences} sequences from seed {seed}: as the model says; servers: {done}")
         return
     outcome = run(Wishes(clients, servers, kills, seconds, deadline, seed), click.echo)
     click.echo(table(outcome))
