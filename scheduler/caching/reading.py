@@ -30,8 +30,8 @@ class Lookup:
     newest: Entry | None = None
     #: Who had ``newest``.
     source: Shard | None = None
-    #: Owners that answered something else, with the life and the version that they answered.
-    others: list[tuple[Shard, bytes, bytes]] = field(default_factory=list)
+    #: Owners that answered something else, with the life that they answered in.
+    others: list[tuple[Shard, bytes]] = field(default_factory=list)
     settled: bool = False
 
     def take(self, shard: Shard, life: bytes | None, raw: bytes | None) -> None:
@@ -39,14 +39,14 @@ class Lookup:
         entry = present(life, raw)
         if entry is None:
             if life is not None:
-                self.others.append((shard, life, b""))
+                self.others.append((shard, life))
             return
         if self.newest is None or entry.version > self.newest.version:
             if self.newest is not None and self.source is not None:
-                self.others.append((self.source, b"", self.newest.version))
+                self.others.append((self.source, self.newest.raw[:LIFE]))
             self.newest, self.source = entry, shard
         elif entry.version < self.newest.version and life is not None:
-            self.others.append((shard, life, entry.version))
+            self.others.append((shard, life))
         self.settled = not shard.doubted
 
     def add_to(self, found: Found) -> None:
@@ -133,7 +133,7 @@ class Reader:
         for lookup in lookups:
             if (newest := lookup.newest) is None:
                 continue
-            for shard, life, _ in lookup.others:
+            for shard, life in lookup.others:
                 command = self._operations.copy(lookup.key, newest.mark, newest.payload, life[:LIFE])
                 batches.setdefault(shard, []).append(command)
         if batches:
