@@ -30,8 +30,8 @@ class Lookup:
     newest: Entry | None = None
     #: Who had ``newest``.
     source: Shard | None = None
-    #: Owners that answered something else, with the life and the version that they answered.
-    others: list[tuple[Shard, bytes, bytes]] = field(default_factory=list)
+    #: Owners that answered something else, with the life that they answered in.
+    others: list[tuple[Shard, bytes]] = field(default_factory=list)
     settled: bool = False
 
     def take(self, shard: Shard, life: bytes | None, raw: bytes | None) -> None:
@@ -39,21 +39,21 @@ class Lookup:
         entry = present(life, raw)
         if entry is None:
             if life is not None:
-                self.others.append((shard, life, b""))
+                self.others.append((shard, life))
             return
         if self.newest is None or entry.version > self.newest.version:
             if self.newest is not None and self.source is not None:
-                self.others.append((self.source, b"", self.newest.version))
+                self.others.append((self.source, self.newest.raw[:LIFE]))
             self.newest, self.source = entry, shard
         elif entry.version < self.newest.version and life is not None:
-            self.others.append((shard, life, entry.version))
+            self.others.append((shard, life))
         self.settled = not shard.doubted
 
-    def found(self) -> Found | None:
-        """The newest value, unless it is a tombstone."""
-        if self.newest is None or self.source is None or not self.newest.is_value:
-            return None
-        return Found(self.newest.payload, self.newest.fresh_at(self.source.now_ms()))
+    def add_to(self, found: Found) -> None:
+        """Add the newest value, unless it is a tombstone."""
+        if self.newest and self.source and self.newest.is_value:
+            fresh = self.newest.fresh_at(self.source.now_ms())
+            (found.fresh if fresh else found.stale)[self.key] = self.newest.payload
 
 
 class Reader:
@@ -64,7 +64,7 @@ class Reader:
         self._operations = shards.operations
         self._counters = counters
 
-    def read(self, keys: Sequence[str], deadline: Deadline) -> dict[str, Found]:
+    def read(self, keys: Sequence[str], deadline: Deadline) -> Found:
         """What there is of these keys."""
         found, lookups = self._read_first(keys, deadline)
         ask = [lookup for lookup in lookups if not lookup.settled and lookup.left]
@@ -73,12 +73,13 @@ class Reader:
             self._ask(_by_next(ask), deadline.left(most))
             ask = [lookup for lookup in ask if not lookup.settled and lookup.left]
         self._repair(lookups, deadline)
-        found.update((lookup.key, each) for lookup in lookups if (each := lookup.found()))
+        for lookup in lookups:
+            lookup.add_to(found)
         return found
 
-    def _read_first(self, keys: Sequence[str], deadline: Deadline) -> tuple[dict[str, Found], list[Lookup]]:
+    def _read_first(self, keys: Sequence[str], deadline: Deadline) -> tuple[Found, list[Lookup]]:
         """Ask the first owner of each key; what that does not answer at once becomes a lookup."""
-        found: dict[str, Found] = {}
+        found = Found()
         lookups: list[Lookup] = []
         batches: dict[Shard, list[str]] = defaultdict(list)
         for key in keys:
@@ -99,15 +100,15 @@ class Reader:
         shard: Shard,
         keys: list[str],
         reply: list[bytes | None],
-        found: dict[str, Found],
+        found: Found,
         lookups: list[Lookup],
     ) -> None:
-        life, *raws = reply
+        (life, *raws), fresh = reply, found.fresh
         shard.learn(life)
         plain = plain_values(life or b"", raws) if not shard.doubted else [None] * len(raws)
         for key, payload, raw in zip(keys, plain, raws, strict=True):
             if payload is not None:
-                found[key] = Found(payload)
+                fresh[key] = payload
             else:
                 lookups.append(lookup := self._lookup(key, shard))
                 lookup.take(shard, life, raw)
@@ -132,7 +133,7 @@ class Reader:
         for lookup in lookups:
             if (newest := lookup.newest) is None:
                 continue
-            for shard, life, _ in lookup.others:
+            for shard, life in lookup.others:
                 command = self._operations.copy(lookup.key, newest.mark, newest.payload, life[:LIFE])
                 batches.setdefault(shard, []).append(command)
         if batches:

@@ -30,7 +30,6 @@ class Ring:
 
     def __init__(self, weights: Mapping[str, int], replicas: int) -> None:
         ring = HashRing(dict(weights), hash_fn=_point, vnodes=POINTS)
-        self.names = tuple(weights)
         self.owners = lru_cache(REMEMBERED)(self._find)
         self._points, names = zip(*ring.get_points(), strict=True)
         self._owners = _owners_by_point(names, min(replicas, len(weights)))

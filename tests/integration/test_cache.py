@@ -102,6 +102,52 @@ def test_servers_that_join_and_leave_lose_no_key(servers: list[Server], open_cac
     assert with_fewer.get_many(KEYS) == kept
 
 
+def test_a_server_that_comes_back_with_old_data_gives_nobody_an_old_value(
+    servers: list[Server], open_cache: Open
+) -> None:
+    """Broken if what a server had on disk is taken for the present, at once or once it is trusted."""
+    writer, reader = open_cache(), open_cache()
+    writer.set_many(VALUES)
+    wait_until(lambda: _is_up(writer) and _is_up(reader), "all servers are up", 30)
+    client = servers[0].client()
+    client.save()
+    client.close()
+    writer.set_many(dict.fromkeys(KEYS[:20], "before the kill"))
+    assert all(map(writer.delete, KEYS[20:30]))
+    servers[0].kill()
+    writer.set_many(dict.fromkeys(KEYS[30:40], "while away"))
+    assert all(map(writer.delete, KEYS[40:50]))
+    servers[0].start()
+    present = dict.fromkeys(KEYS[:20], "before the kill") | dict.fromkeys(KEYS[30:40], "while away")
+    present |= {key: VALUES[key] for key in KEYS[50:]}
+    # One key of each kind at once: reading all of them would mend all of them.
+    for key in (KEYS[0], KEYS[20], KEYS[30], KEYS[40], KEYS[50]):
+        assert reader.get(key) == present.get(key)
+    wait_until(lambda: _is_up(writer) and _is_up(reader), "the server is trusted again", 30)
+    assert reader.get_many(KEYS) == present
+    servers[1].kill()
+    assert reader.get_many(KEYS) == present
+
+
+def test_a_paused_server_does_nothing_late_and_learns_what_it_missed(
+    servers: list[Server], open_cache: Open
+) -> None:
+    """Broken if a write that waited in a paused server's socket becomes the newest, or a delete is undone."""
+    cache = open_cache(deadline=0.4)
+    cache.set_many(VALUES)
+    wait_until(lambda: _is_up(cache), "all servers are up", 30)
+    mine = next(key for key in KEYS if cache.owners(key)[0] == f"127.0.0.1:{servers[0].port}/0")
+    servers[0].pause()
+    for _ in range(3):
+        assert cache.set(mine, "given up")
+    assert cache.set(mine, "last")
+    servers[0].resume()
+    assert cache.get(mine) == "last"
+    wait_until(lambda: _is_up(cache), "the server is trusted again", 30)
+    assert open_cache(servers[0], replicas=1).get(mine) == "last"
+    assert cache.get(mine) == "last"
+
+
 def test_no_server_is_a_miss_within_the_deadline_logged_once(
     servers: list[Server], open_cache: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
