@@ -1,4 +1,4 @@
-"""The cache beside bare redis-py: one hit, and a hundred keys of three servers beside one MGET of one server."""
+"""The cache beside bare redis-py: a hit beside GET, a hundred keys of three servers beside one MGET."""
 
 from __future__ import annotations
 

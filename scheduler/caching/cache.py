@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from scheduler.caching.codec import codec
-from scheduler.caching.computing import compute_once
+from scheduler.caching.computing import Computation
 from scheduler.caching.deadline import Deadline
 from scheduler.caching.figures import Counters, Figures
 from scheduler.caching.keys import CacheKeys
 from scheduler.caching.opening import open_store
-from scheduler.caching.store import Found, ServerState
+from scheduler.caching.store import ServerState
 from scheduler.caching.ttl import Ttl
 
 
@@ -64,7 +64,7 @@ class Cache:
         """The values of those keys that have one."""
         wanted = list(dict.fromkeys(keys))
         found = self._store.read(wanted, self._begin())
-        values = self._decoded(found)
+        values = self._codec.decode_all(found.fresh)
         self._counters.looked_up(len(values), len(wanted) - len(values))
         return values
 
@@ -94,12 +94,13 @@ class Cache:
 
         The others wait for it, or take the old value where one is kept: for ``stale`` seconds after its TTL.
         Whoever computes holds the others for ``lease`` seconds at most, even if it dies; then the next one
-        computes. Without servers, everybody computes. What ``compute`` raises is raised, to its caller alone.
+        computes. Without servers, everybody computes. What ``compute`` raises is raised, to its caller alone;
+        so is NotCacheable if its value is.
         """
         lifetime = self._ttl.lifetime(ttl, stale)
-        return compute_once(
-            self._store, self._codec, key, compute, lifetime, lease, self._begin, self._counters
-        )
+        return Computation(
+            self._store, self._codec, self._counters, self._begin, key, compute, lifetime, lease
+        ).value()
 
     def clear(self) -> bool:
         """Forget every key of the namespace, in constant time on a ring; whether every server did."""
@@ -116,16 +117,6 @@ class Cache:
     def close(self) -> None:
         """Let go of connections and threads."""
         self._store.close()
-
-    def _decoded(self, found: Mapping[str, Found]) -> dict[str, Any]:
-        values = {}
-        for key, entry in found.items():
-            if entry.fresh:
-                try:
-                    values[key] = self._codec.loads(entry.payload)
-                except ValueError:
-                    self._counters.failed()  # written by a client with another serializer
-        return values
 
     def _begin(self) -> Deadline:
         return Deadline.after(self._deadline)

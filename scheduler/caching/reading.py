@@ -49,11 +49,11 @@ class Lookup:
             self.others.append((shard, life, entry.version))
         self.settled = not shard.doubted
 
-    def found(self) -> Found | None:
-        """The newest value, unless it is a tombstone."""
-        if self.newest is None or self.source is None or not self.newest.is_value:
-            return None
-        return Found(self.newest.payload, self.newest.fresh_at(self.source.now_ms()))
+    def add_to(self, found: Found) -> None:
+        """Add the newest value, unless it is a tombstone."""
+        if self.newest and self.source and self.newest.is_value:
+            fresh = self.newest.fresh_at(self.source.now_ms())
+            (found.fresh if fresh else found.stale)[self.key] = self.newest.payload
 
 
 class Reader:
@@ -64,7 +64,7 @@ class Reader:
         self._operations = shards.operations
         self._counters = counters
 
-    def read(self, keys: Sequence[str], deadline: Deadline) -> dict[str, Found]:
+    def read(self, keys: Sequence[str], deadline: Deadline) -> Found:
         """What there is of these keys."""
         found, lookups = self._read_first(keys, deadline)
         ask = [lookup for lookup in lookups if not lookup.settled and lookup.left]
@@ -73,12 +73,13 @@ class Reader:
             self._ask(_by_next(ask), deadline.left(most))
             ask = [lookup for lookup in ask if not lookup.settled and lookup.left]
         self._repair(lookups, deadline)
-        found.update((lookup.key, each) for lookup in lookups if (each := lookup.found()))
+        for lookup in lookups:
+            lookup.add_to(found)
         return found
 
-    def _read_first(self, keys: Sequence[str], deadline: Deadline) -> tuple[dict[str, Found], list[Lookup]]:
+    def _read_first(self, keys: Sequence[str], deadline: Deadline) -> tuple[Found, list[Lookup]]:
         """Ask the first owner of each key; what that does not answer at once becomes a lookup."""
-        found: dict[str, Found] = {}
+        found = Found()
         lookups: list[Lookup] = []
         batches: dict[Shard, list[str]] = defaultdict(list)
         for key in keys:
@@ -99,15 +100,15 @@ class Reader:
         shard: Shard,
         keys: list[str],
         reply: list[bytes | None],
-        found: dict[str, Found],
+        found: Found,
         lookups: list[Lookup],
     ) -> None:
-        life, *raws = reply
+        (life, *raws), fresh = reply, found.fresh
         shard.learn(life)
         plain = plain_values(life or b"", raws) if not shard.doubted else [None] * len(raws)
         for key, payload, raw in zip(keys, plain, raws, strict=True):
             if payload is not None:
-                found[key] = Found(payload)
+                fresh[key] = payload
             else:
                 lookups.append(lookup := self._lookup(key, shard))
                 lookup.take(shard, life, raw)

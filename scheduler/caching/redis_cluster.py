@@ -53,16 +53,17 @@ class ClusterStore:
         self._opening = threading.Lock()
         self._opened: Any = None
 
-    def read(self, keys: Sequence[str], deadline: Deadline) -> dict[str, Found]:
+    def read(self, keys: Sequence[str], deadline: Deadline) -> Found:
         """What is there of these keys."""
         replies = self._run({key: ("GET", self._keys.entry(key)) for key in keys}, deadline)
         there = {key: raw for key, raw in replies.items() if raw is not None}
         kept_on = {key: int(raw[:_STALE]) for key, raw in there.items() if raw[:_STALE].strip(b"0")}
         left = self._run({key: ("PTTL", self._keys.entry(key)) for key in kept_on}, deadline)
-        return {
-            key: Found(raw[_STALE:], key not in kept_on or left.get(key, 0) > kept_on[key])
-            for key, raw in there.items()
-        }
+        stale = {key for key, for_ms in kept_on.items() if left.get(key, 0) <= for_ms}
+        return Found(
+            {key: raw[_STALE:] for key, raw in there.items() if key not in stale},
+            {key: there[key][_STALE:] for key in stale},
+        )
 
     def write(self, payloads: Mapping[str, bytes], lifetime: Lifetime, deadline: Deadline) -> bool:
         """Whether every entry reached the cluster."""

@@ -36,7 +36,7 @@ class Replicated:
         self._writer = Writer(self._shards)
         self._healing = Healing(self._shards, deadline)
 
-    def read(self, keys: Sequence[str], deadline: Deadline) -> dict[str, Found]:
+    def read(self, keys: Sequence[str], deadline: Deadline) -> Found:
         """What is there of these keys."""
         self._healing.ensure_running()
         return self._reader.read(keys, deadline)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from scheduler.caching.deadline import Deadline
 
 
-class Found(NamedTuple):
-    """An entry that a server had; a stale one is past its TTL and within the time that it is kept on."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Payloads by key: those within their TTL, and those past it within the time that they are kept on."""
 
-    payload: bytes
-    fresh: bool = True
+    fresh: dict[str, bytes] = field(default_factory=dict)
+    stale: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class ServerState:
 class Store(Protocol):
     """Bytes under keys, on servers that may be away. No method raises because a server is."""
 
-    def read(self, keys: Sequence[str], deadline: Deadline) -> dict[str, Found]:
+    def read(self, keys: Sequence[str], deadline: Deadline) -> Found:
         """What is there of these keys."""
 
     def write(self, payloads: Mapping[str, bytes], lifetime: Lifetime, deadline: Deadline) -> bool:
