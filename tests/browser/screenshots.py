@@ -147,7 +147,7 @@ def _something_happens(app: Celery, state: State, seconds: float) -> None:
         app.send_task("nap", (60.0,), queue="untried")
     app.send_task("poison", queue="untried", ignore_result=True)
     app.send_task("train.model", ("resnet",), queue="train", placement={"labels": {"gpu": "b200"}})
-    wait_until(state.dead_receipts, "a task is given up on", timeout=60)
+    wait_until(lambda: len(state.dead_receipts()) > 1, "the deadly task is given up on", timeout=60)
     pause.wait(seconds / 2)
     state.drain("api-2")
     pause.wait(5)
