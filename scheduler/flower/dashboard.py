@@ -8,6 +8,8 @@ from typing import Any
 
 from flower.app import Flower, rewrite_handler
 from prometheus_client import REGISTRY
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from tornado.template import Loader, Template
 from tornado.web import url
 
@@ -17,6 +19,7 @@ from scheduler.flower.documents import Documents
 from scheduler.flower.metrics import ClusterCollector, Healthcheck, Metrics
 from scheduler.flower.sampler import Sampler
 from scheduler.plugin import installation
+from scheduler.state import State
 
 _HERE = Path(__file__).parent
 #: Seconds that a look or an action waits for one answer of the server.
@@ -46,11 +49,11 @@ class Dashboard(Flower):
     def __init__(
         self, capp: Any, options: Any, *, open_metrics: bool = False, insecure: bool = False, **settings: Any
     ) -> None:
-        ours = installation(capp).settings.model_copy(update={"lease": _PATIENCE})
+        installation(capp)  # says now, not at the first look, that something is missing
         settings["template_loader"] = Templates(settings["template_path"])
         settings["cross_origin_protection"] = True
         super().__init__(options=options, capp=capp, insecure=insecure, **settings)
-        self.sampler = Sampler(lambda: open_state(capp, ours))
+        self.sampler = Sampler(lambda: _connect(capp))
         self._collector = ClusterCollector(self.documents)
         self.add_handlers(".*", self._handlers(open_metrics))
 
@@ -85,3 +88,11 @@ class Dashboard(Flower):
             mine += [url(r"/metrics", Metrics), url(r"/healthcheck", Healthcheck)]
         prefix = self.options.url_prefix
         return [rewrite_handler(handler, prefix) for handler in mine] if prefix else mine
+
+
+def _connect(capp: Any) -> State:
+    """The cluster's state. Raises BrokerUnreachable."""
+    state = open_state(capp, installation(capp).settings.model_copy(update={"lease": _PATIENCE}))
+    # A look that failed is tried again in a second; until then people shall know.
+    state.client.set_retry(Retry(NoBackoff(), 0))
+    return state

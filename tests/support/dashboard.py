@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -75,11 +76,6 @@ class Site:
         finally:
             connection.close()
 
-    def seen(self) -> float | None:
-        """When the last look was, by the server's clock in seconds."""
-        at: float | None = self.get("/api/cluster").json["look"]["at"]
-        return at
-
 
 def basic(credentials: str) -> str:
     """The value of an Authorization header."""
@@ -93,48 +89,42 @@ def dashboard(
     """A dashboard in a thread of this process; Flower's own threads, which have no end, are not started."""
     from flower.options import options as flowers
     from flower.urls import settings
+    from tornado.httpserver import HTTPServer
+    from tornado.ioloop import IOLoop
+    from tornado.testing import bind_unused_port
 
     from scheduler.flower.dashboard import Dashboard
 
-    chosen = SimpleNamespace(**{**flowers.as_dict(), "address": "127.0.0.1", "port": 0, **options})
-    started: list[Site] = []
-    loops: list[asyncio.AbstractEventLoop] = []
-    ready = threading.Event()
+    chosen = SimpleNamespace(**{**flowers.as_dict(), "address": "127.0.0.1", **options})
+    prefix = {"login_url": f"/{chosen.url_prefix}/login"} if chosen.url_prefix else {}
+    switches = {"open_metrics": open_metrics, "insecure": insecure}
+    started: Future[tuple[Site, Callable[[], object]]] = Future()
 
-    async def serve(stopped: asyncio.Event) -> None:
-        from tornado.ioloop import IOLoop
-
-        prefix = {"login_url": f"/{chosen.url_prefix}/login"} if chosen.url_prefix else {}
-        site = Dashboard(
-            app,
-            chosen,
-            open_metrics=open_metrics,
-            insecure=insecure,
-            io_loop=IOLoop.current(),
-            **{**settings, **prefix},
-        )
-        started.append(Site(site.start_http_server(), site))
+    async def serve() -> None:
+        stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+        try:
+            site = Dashboard(app, chosen, io_loop=IOLoop.current(), **switches, **{**settings, **prefix})
+            socket, port = bind_unused_port()
+            server = HTTPServer(site)
+            server.add_socket(socket)
+        except BaseException as exc:
+            started.set_exception(exc)
+            raise
         site.watch()
-        ready.set()
+        started.set_result((Site(port, site), lambda: loop.call_soon_threadsafe(stopped.set)))
         await stopped.wait()
         site.unwatch()
+        server.stop()
+        await server.close_all_connections()
 
-    def run() -> None:
-        loop = asyncio.new_event_loop()
-        stopped = asyncio.Event()
-        loops.append(loop)
-        loop.stopped = stopped  # type: ignore[attr-defined]
-        with suppress(asyncio.CancelledError):
-            loop.run_until_complete(serve(stopped))
-
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert ready.wait(30)
+    site, stop = started.result(30)
     try:
-        wait_until(lambda: started[0].application.sampler.snapshot.at, "the first look")
-        yield started[0]
+        wait_until(lambda: site.application.sampler.snapshot.at, "the first look")
+        yield site
     finally:
-        loops[0].call_soon_threadsafe(loops[0].stopped.set)  # type: ignore[attr-defined]
+        stop()
         thread.join(10)
 
 
