@@ -134,5 +134,5 @@ def test_a_killed_node_is_lost_and_its_tasks_restored(stage: Stage, page: Page) 
     page.get_by_role("link", name="victim", exact=True).click()
     expect(page.locator("#events")).to_contain_text("Node victim missed its lease, holding 2 tasks")
     expect(page.locator("#events")).to_contain_text(
-        "Node victim had 2 tasks, which went back to their queues"
+        "Node victim is gone; 2 tasks of it went back"
     )
