@@ -133,6 +133,4 @@ def test_a_killed_node_is_lost_and_its_tasks_restored(stage: Stage, page: Page) 
     expect(row(page, "victim").get_by_role("button")).to_have_count(0)
     page.get_by_role("link", name="victim", exact=True).click()
     expect(page.locator("#events")).to_contain_text("Node victim missed its lease, holding 2 tasks")
-    expect(page.locator("#events")).to_contain_text(
-        "Node victim is gone; 2 tasks of it went back"
-    )
+    expect(page.locator("#events")).to_contain_text("Node victim is gone; 2 tasks of it went back")
