@@ -32,7 +32,7 @@ from tests.support.waiting import wait_until
 #: Width and height of a screen, in CSS pixels.
 _DESK, _PHONE = (1440, 780), (375, 812)
 #: Seconds between two rounds of new tasks, and in which their number swings up and down.
-_ROUND, _SWING = 0.25, 90.0
+_ROUND, _SWING = 0.25, 60.0
 #: A task goes to the dead once this many nodes have died holding it.
 _DEATHS = 2
 
@@ -117,8 +117,8 @@ def _customers(app: Celery) -> Iterator[None]:
 
     def send() -> None:
         while not stopped.wait(_ROUND):
-            tide = 0.75 + 0.5 * math.sin(time.monotonic() * 2 * math.pi / _SWING)
-            _send(app, 10 * tide, "celery", 0.7, {})
+            tide = 0.9 + 0.3 * math.sin(time.monotonic() * 2 * math.pi / _SWING)
+            _send(app, 13 * tide, "celery", 0.7, {})
             _send(app, 2.5 * tide, "reports", 2.5, {"strategy": "round_robin", "overflow": True})
             _send(app, 0.3 * tide, "train", 3.0, {"labels": {"gpu": "h100"}})
 
@@ -147,7 +147,7 @@ def _something_happens(app: Celery, state: State, seconds: float) -> None:
         app.send_task("nap", (60.0,), queue="untried")
     app.send_task("poison", queue="untried", ignore_result=True)
     app.send_task("train.model", ("resnet",), queue="train", placement={"labels": {"gpu": "b200"}})
-    wait_until(state.dead_receipts, "a task is given up on", timeout=60)
+    wait_until(lambda: len(state.dead_receipts()) > 1, "the deadly task is given up on", timeout=60)
     pause.wait(seconds / 2)
     state.drain("api-2")
     pause.wait(5)

@@ -1,19 +1,22 @@
-/** Lines over the last 15 minutes, as SVG. A null among the values is a gap: nothing was seen then. */
+/** Lines over time, as SVG. A null among the values is a gap: nothing was seen then. */
 
 import { element, setAttribute, setText, svg } from "./dom.js";
 
 /** The drawing's own units; the style sheet stretches it to its place. */
 const WIDTH = 300;
 const HEIGHT = 60;
+/** Values of a small line: five minutes, at one each ten seconds. */
+const RECENT = 30;
+/** Below a chart, which shows all values. */
 const TIMES = ["15 min ago", "10", "5", "now"];
 
-/** A widget: one small line. `pick` gives its values, `describe` the words for who cannot see it. */
+/** A widget: one small line of late. `pick` gives its values, `describe` the words for who cannot see it. */
 export function sparkline(pick, describe, top = 0) {
   const line = stroke(0);
   const drawing = canvas("sy-sparkline", line);
   drawing.setAttribute("role", "img");
   const update = (item) => {
-    const values = pick(item);
+    const values = pick(item).slice(-RECENT);
     setAttribute(line, "d", path(values, top || highest([values])));
     setAttribute(drawing, "aria-label", describe(item));
   };

@@ -24,7 +24,7 @@ const about = details(at("about"), [
 const actions = buttons(() => show(null));
 
 function code(pick) {
-  const shown = element("pre", { class: "detail-code", tabindex: "0", "aria-label": "Message" });
+  const shown = element("pre", { class: "detail-code", role: "region", tabindex: "0", "aria-label": "Message" });
   return { element: shown, update: (item) => setText(shown, pick(item)) };
 }
 

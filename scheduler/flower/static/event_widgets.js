@@ -18,7 +18,7 @@ const KINDS = {
   fenced: [CARE, (event) => `came back too late, with ${several(event.count, "possible duplicate")}`],
   drained: [CARE, (event) => `drains; ${several(event.count, "task")} of its inbox went back`],
   resumed: [GOOD, () => "takes tasks again"],
-  restored: [GOOD, (event) => `had ${several(event.count, "task")}, which went back to their queues`],
+  restored: [GOOD, (event) => `is gone; ${several(event.count, "task")} of it went back`],
   "given up": [BAD, (event) => `held ${several(event.count, "task")}, now among the dead`],
 };
 

@@ -44,7 +44,7 @@ function measured(node, figure) {
 }
 
 function trend(node) {
-  return `Slots in use over the last 15 minutes, now ${count(node.busy)} of ${count(node.slots)}`;
+  return `Slots in use over the last 5 minutes, now ${count(node.busy)} of ${count(node.slots)}`;
 }
 
 function show({ cards, nodes }) {

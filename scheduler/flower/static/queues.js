@@ -41,7 +41,7 @@ function widgets() {
 }
 
 function trend(queue) {
-  return `Tasks not started over the last 15 minutes, now ${count(notStarted(queue))}`;
+  return `Tasks not started over the last 5 minutes, now ${count(notStarted(queue))}`;
 }
 
 function whole(tasks) {
