@@ -9,6 +9,7 @@ from flower.views import monitor
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from scheduler.caching.node_figures import cache_families
 from scheduler.flower.documents import Documents
 from scheduler.flower.security import GuardedData
 from scheduler.flower.snapshot import Snapshot
@@ -61,6 +62,7 @@ class ClusterCollector(Collector):
         yield from _queues(snapshot, age)
         yield _placements(snapshot)
         yield from _accidents(snapshot)
+        yield from cache_families(snapshot.nodes)
 
 
 def _nodes(snapshot: Snapshot, age: float) -> Iterator[Metric]:
