@@ -79,7 +79,9 @@ def _inflict(
     while time.monotonic() < deadline:
         _wait(crew, draw.uniform(0.5, 1.5) * _EVERY, meanwhile, lambda: False)
         seen = ledger.length()
-        holder = next((e.pid for e in reversed(ledger.since(max(seen - 200, 0))) if e.kind == begins), None)
+        holder = next(
+            (e.pid for e in reversed(ledger.since(max(seen - 200, 0))) if e.kind in (begins, "act")), None
+        )
         ready = crew.healthy()
         pid = holder if holder in ready and draw.random() < 0.6 else draw.choice(ready)
         strike(crew, pid, draw, wishes.ttl)
