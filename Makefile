@@ -20,8 +20,8 @@ install: $(STAMP)  ## make the virtual environment
 demo: $(STAMP)  ## three nodes, real work, every strategy
 	$(BIN)/python -m tasks.demo
 
-test: $(STAMP)  ## every test, on real servers
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## every test, on real servers; most of the time is waiting, so three at a time
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup
 
 lint: $(STAMP)  ## format, lint, types, who imports whom
 	$(BIN)/ruff format --check .

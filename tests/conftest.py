@@ -9,6 +9,17 @@ import pytest
 from tests.support import servers
 from tests.support.servers import Server
 
+#: Folders and files whose tests run one after the other, in one process: chaos takes all of a small machine,
+#: the browser's tests share a cluster that is slow to start, and two demos might choose the same port.
+_IN_TURN = ("chaos", "browser", "test_demo")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let ``make test`` spread all tests but these over its processes."""
+    for item in items:
+        for name in {item.path.parent.name, item.path.stem} & set(_IN_TURN):
+            item.add_marker(pytest.mark.xdist_group(name))
+
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[Server]:

@@ -56,7 +56,8 @@ def free_port() -> int:
 def running(kind: str, *options: str) -> Iterator[Server]:
     """Start a server of this kind with extra ``redis-server`` options; stop it at the end."""
     if kind == "valkey" and not options:
-        with ValkeyServer(config={"save": "", "databases": 64}) as server:
+        # The port that it would look for itself, another process of the tests may find as well.
+        with ValkeyServer(free_port(), config={"save": "", "databases": 64}) as server:
             yield Server(kind, server.port)
         return
     with redis_server(free_port(), options) as server:
