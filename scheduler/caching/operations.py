@@ -66,7 +66,8 @@ class Operations:
 
     def get(self, keys: Sequence[str]) -> Command:
         """Life and entries."""
-        return ("MGET", self.keys.life, *map(self.keys.entry, keys))
+        entries = self.keys.entries
+        return ("MGET", self.keys.life, *[entries + key for key in keys])
 
     def put(
         self, key: str, lifetime: Lifetime, kind: bytes, payload: bytes, above: bytes, until_ms: int

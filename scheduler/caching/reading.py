@@ -105,12 +105,17 @@ class Reader:
     ) -> None:
         life, *raws = reply
         shard.learn(life)
-        if not shard.doubted and (payloads := plain_payloads(life or b"", raws)):
+        believed = not shard.doubted
+        if believed and life and (payloads := plain_payloads(life, raws)):
             found.fresh.update(zip(keys, payloads, strict=True))
             return
         for key, raw in zip(keys, raws, strict=True):
-            lookups.append(lookup := self._lookup(key, shard))
-            lookup.take(shard, life, raw)
+            entry = present(life, raw)
+            if believed and entry and entry.never_stale:
+                found.fresh[key] = entry.payload
+            else:
+                lookups.append(lookup := self._lookup(key, shard))
+                lookup.take(shard, life, raw)
 
     def _lookup(self, key: str, tried: Shard | None) -> Lookup:
         """A lookup that goes on after this server; servers in doubt come last."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from scheduler.caching.deadline import Deadline
-from scheduler.caching.entry import TOMBSTONE, VALUE
+from scheduler.caching.entry import KEPT_VALUE, TOMBSTONE, VALUE
 from scheduler.caching.operations import Command
 from scheduler.caching.shard import Shard, exchange
 from scheduler.caching.shards import Shards
@@ -67,7 +67,7 @@ class Writer:
 
     def write(self, payloads: Mapping[str, bytes], lifetime: Lifetime, deadline: Deadline) -> bool:
         """Whether every entry reached a server."""
-        return self._to_owners(payloads, lifetime, VALUE, deadline)
+        return self._to_owners(payloads, lifetime, KEPT_VALUE if lifetime.stale else VALUE, deadline)
 
     def remove(self, key: str, deadline: Deadline) -> bool:
         """Whether the removal reached a server. Its tombstone outlives every entry that it may meet."""
