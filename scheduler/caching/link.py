@@ -68,7 +68,7 @@ class Link:
         """Send commands. Raises OSError: TimeoutError or ConnectionError."""
         try:
             self._socket.settimeout(_left(until))
-            self._socket.sendall(b"".join(map(pack_command, commands)))
+            self._socket.sendall(b"".join(map(_packed, commands)))
         except BaseException:
             self.close()
             raise
@@ -100,6 +100,11 @@ class Link:
         if not part:
             raise ConnectionResetError("the server closed the connection")
         self._reader.feed(part)
+
+
+def _packed(command: Command) -> bytes:
+    packed: bytes = command if isinstance(command, bytes) else pack_command(command)
+    return packed
 
 
 def _left(until: float) -> float:

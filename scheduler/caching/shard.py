@@ -49,6 +49,7 @@ class Shard:
         self._clock_ms = 0.0
         self._address = Address(url)
         self._idle: list[Link] = []
+        self._closed = False
         self._pid = os.getpid()
 
     def admits(self) -> bool:
@@ -109,7 +110,8 @@ class Shard:
         return replies
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections, and of those in use once their replies are read."""
+        self._closed = True
         self._drop_idle()
 
     def _send(self, commands: Sequence[Command], until: float) -> Sent:
@@ -145,6 +147,8 @@ class Shard:
         if sent.greeted:
             self._admitted(replies[sent.greeted - 1])
         self._idle.append(sent.link)
+        if self._closed:
+            self._drop_idle()
         return replies[sent.greeted :]
 
     def _idle_link(self) -> Link | None:

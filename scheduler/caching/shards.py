@@ -9,13 +9,10 @@ from functools import lru_cache
 from scheduler.caching.addresses import server_name
 from scheduler.caching.figures import Counters
 from scheduler.caching.keys import CacheKeys
-from scheduler.caching.operations import Operations
+from scheduler.caching.operations import REMEMBERED, Operations
 from scheduler.caching.ring import Ring
 from scheduler.caching.shard import Shard
 from scheduler.errors import ConfigurationError
-
-#: Keys whose owners are remembered, which costs a tenth of finding them: some 3 MB.
-_REMEMBERED = 16_384
 
 
 class Shards:
@@ -33,17 +30,17 @@ class Shards:
         by_name = {server_name(url): weight for url, weight in weights.items()}
         _require(weights, by_name, replicas)
         self.operations = Operations(keys, _digest(by_name, replicas), longest_ttl)
-        self._by_name = {
+        self._by_name = shards = {
             name: Shard(name, urls[name], weight, self.operations, counters)
             for name, weight in by_name.items()
         }
         ring = Ring(by_name, replicas)
 
         def owners(key: str) -> tuple[Shard, ...]:
-            return tuple(self._by_name[name] for name in ring.owners(key))
+            return tuple(shards[name] for name in ring.owners(key))
 
         #: The servers that hold a key, in ring order.
-        self.owners = lru_cache(_REMEMBERED)(owners)
+        self.owners = lru_cache(REMEMBERED)(owners)
 
     def __iter__(self) -> Iterator[Shard]:
         return iter(self._by_name.values())
