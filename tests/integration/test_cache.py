@@ -7,9 +7,11 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import redis
 
 import scheduler
 from scheduler.caching import reading
@@ -74,6 +76,22 @@ def test_a_caller_sees_what_was_set_and_not_what_was_deleted_cleared_or_expired(
     assert cache.get("again") == 1
     assert cache.figures.hits == 1
     assert cache.figures.errors == 0
+
+
+def test_a_url_names_a_password_and_a_database(servers: list[Server], open_cache: Open) -> None:
+    """Broken if a server with a password cannot be used, or the wrong one is an error for the caller."""
+    server, url = servers[0], f"redis://:secret@127.0.0.1:{servers[0].port}/3"
+    with server.client() as client:
+        client.config_set("requirepass", "secret")
+    with closing(scheduler.Cache([url], deadline=DEADLINE)) as cache:
+        assert cache.set("key", 1)
+        assert cache.get("key") == 1
+    with redis.Redis(port=server.port, db=3, password="secret") as client:
+        assert client.exists("cache:e:key")
+    stranger = open_cache(server)
+    assert stranger.get("key") is None
+    assert not stranger.set("key", 2)
+    assert stranger.figures.errors > 0
 
 
 def test_a_read_repairs_what_a_server_lacks(servers: list[Server], open_cache: Open) -> None:
