@@ -13,7 +13,7 @@ from typing import Any
 from hiredis import Reader, pack_command
 from redis import ConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import InvalidResponse, NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from scheduler.caching.operations import Command
@@ -62,7 +62,7 @@ class Link:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._socket = connection._get_socket()
-        self._reader = Reader(replyError=_error, notEnoughData=_INCOMPLETE)
+        self._reader = Reader(protocolError=InvalidResponse, replyError=_error, notEnoughData=_INCOMPLETE)
 
     def send(self, commands: Iterable[Command], until: float) -> None:
         """Send commands. Raises OSError: TimeoutError or ConnectionError."""

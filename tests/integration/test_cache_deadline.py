@@ -68,6 +68,16 @@ def test_a_server_that_answers_slowly_does_not_keep_its_caller_past_the_deadline
         assert cache.figures.errors > 0
 
 
+def test_a_server_that_speaks_another_language_is_a_miss() -> None:
+    """Broken if a wrong port in the list of servers is an error for every caller."""
+    with (
+        _slow_server([b"HTTP/1.1 400 Bad Request\r\n"], 0) as url,
+        closing(scheduler.Cache([url], deadline=DEADLINE)) as cache,
+    ):
+        assert cache.get("key") is None
+        assert cache.figures.errors > 0
+
+
 def test_servers_that_are_met_paused_share_the_deadline_of_one_call(tmp_path: Path) -> None:
     """Broken if a process that starts during an outage waits for every server, once for every key."""
     servers = [Server(tmp_path / str(number)) for number in range(3)]
