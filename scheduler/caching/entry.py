@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 LIFE = 20
 _FLOOR = slice(20, 36)
 _VERSION = slice(20, 36)
 _FRESH = slice(36, 49)
-_GONE = slice(49, 62)
 _KIND = slice(62, 63)
 _PAYLOAD = 63
 
 VALUE = b"v"
+#: A value that is kept on as stale after its TTL.
+KEPT_VALUE = b"k"
 TOMBSTONE = b"x"
 
 
@@ -40,12 +41,16 @@ class Entry(NamedTuple):
     @property
     def is_value(self) -> bool:
         """False for a tombstone."""
+        return self.raw[_KIND] != TOMBSTONE
+
+    @property
+    def never_stale(self) -> bool:
+        """Whether it is a value that is gone as soon as it is no longer fresh."""
         return self.raw[_KIND] == VALUE
 
     def fresh_at(self, now_ms: float) -> bool:
         """Whether its TTL is not over yet by the server's clock."""
-        fresh, gone = self.raw[_FRESH], self.raw[_GONE]
-        return fresh == gone or now_ms < int(fresh)
+        return self.never_stale or now_ms < int(self.raw[_FRESH])
 
 
 def present(life: bytes | None, raw: bytes | None) -> Entry | None:
@@ -61,19 +66,18 @@ def tombstone_mark(version: bytes, longest_ms: int) -> bytes:
     return b"%s%013d%013d%s" % (version, gone, gone, TOMBSTONE)
 
 
-def plain_values(life: bytes, raws: Sequence[bytes | None]) -> list[bytes | None]:
-    """The payloads of entries that are values, belong to the life, and have nothing stale about them.
+def plain_payloads(life: bytes, raws: Sequence[bytes | None]) -> list[bytes] | None:
+    """The payloads, if all of these are values of this life that are never stale; None if any is not.
 
-    In one loop without calls: this is what most reads of many keys do.
+    One step for each of them: this is what most reads of many keys do.
     """
-    life_id, floor, value = life[:LIFE], life[_FLOOR], VALUE[0]
-    return [
-        raw[_PAYLOAD:]
-        if raw is not None
-        and raw[:LIFE] == life_id
-        and raw[62] == value
-        and raw[36:49] == raw[49:62]
-        and raw[20:36] > floor
-        else None
-        for raw in raws
-    ]
+    if None in raws:
+        return None
+    entries = cast(Sequence[bytes], raws)
+    # The life comes first and the version second, so what holds for the least and the greatest holds for all.
+    least, greatest, life_id = min(entries), max(entries), life[:LIFE]
+    if least[:LIFE] != life_id or greatest[:LIFE] != life_id or least[_VERSION] <= life[_FLOOR]:
+        return None
+    value = VALUE[0]
+    payloads = [raw[_PAYLOAD:] for raw in entries if raw[_PAYLOAD - 1] == value]
+    return payloads if len(payloads) == len(entries) else None

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scheduler.caching.deadline import Deadline
-from scheduler.caching.entry import LIFE, Entry, plain_values, present
+from scheduler.caching.entry import LIFE, Entry, plain_payloads, present
 from scheduler.caching.figures import Counters
 from scheduler.caching.operations import Command
 from scheduler.caching.shard import Shard, exchange
@@ -82,8 +82,8 @@ class Reader:
         found = Found()
         lookups: list[Lookup] = []
         batches: dict[Shard, list[str]] = defaultdict(list)
-        for key in keys:
-            batches[self._shards.owners(key)[0]].append(key)
+        for key, owners in zip(keys, map(self._shards.owners, keys), strict=True):
+            batches[owners[0]].append(key)
         first = {shard: batch for shard, batch in batches.items() if not shard.doubted and shard.admits()}
         commands = {shard: [self._operations.get(batch)] for shard, batch in first.items()}
         replies = exchange(commands, deadline.left(2))
@@ -103,12 +103,16 @@ class Reader:
         found: Found,
         lookups: list[Lookup],
     ) -> None:
-        (life, *raws), fresh = reply, found.fresh
+        life, *raws = reply
         shard.learn(life)
-        plain = plain_values(life or b"", raws) if not shard.doubted else [None] * len(raws)
-        for key, payload, raw in zip(keys, plain, raws, strict=True):
-            if payload is not None:
-                fresh[key] = payload
+        believed = not shard.doubted
+        if believed and life and (payloads := plain_payloads(life, raws)):
+            found.fresh.update(zip(keys, payloads, strict=True))
+            return
+        for key, raw in zip(keys, raws, strict=True):
+            entry = present(life, raw)
+            if believed and entry and entry.never_stale:
+                found.fresh[key] = entry.payload
             else:
                 lookups.append(lookup := self._lookup(key, shard))
                 lookup.take(shard, life, raw)

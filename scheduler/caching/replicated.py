@@ -29,7 +29,7 @@ class Replicated:
         deadline: float,
         counters: Counters,
     ) -> None:
-        self._shards = Shards(weights, replicas, keys, longest_ttl, deadline, counters)
+        self._shards = Shards(weights, replicas, keys, longest_ttl, counters)
         self._operations = self._shards.operations
         self._deadline = deadline
         self._reader = Reader(self._shards, counters)

@@ -5,38 +5,30 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hiredis import pack_command
-from redis import ConnectionPool
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import NoScriptError, RedisError
-from redis.exceptions import TimeoutError as NoAnswer
-from redis.retry import Retry
 
 from scheduler.caching.breaker import Breaker, Decision
 from scheduler.caching.entry import LIFE
 from scheduler.caching.figures import Counters
+from scheduler.caching.link import Address, Link
 from scheduler.caching.operations import Admission, Command, Operations, read_admission
 
 logger = logging.getLogger(__name__)
 
 Replies = list[Any]
 
-#: The part of a usual try that connecting may take even if there is less time left.
-_SHORTEST = 4
-
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Commands whose replies are under way."""
+    """Commands whose replies are under way, behind those of a greeting of so many commands."""
 
-    connection: Any
+    link: Link
     commands: Sequence[Command]
-    reused: bool
+    greeted: int = 0
 
 
 class Shard:
@@ -45,9 +37,7 @@ class Shard:
     It is ``doubted`` until it is known that it missed no write; reads then ask the other owners too.
     """
 
-    def __init__(
-        self, name: str, url: str, weight: int, operations: Operations, seconds: float, counters: Counters
-    ) -> None:
+    def __init__(self, name: str, url: str, weight: int, operations: Operations, counters: Counters) -> None:
         self.name = name
         self.weight = weight
         self.breaker = Breaker()
@@ -57,11 +47,9 @@ class Shard:
         self._operations = operations
         self._counters = counters
         self._clock_ms = 0.0
-        self._pool = ConnectionPool.from_url(url, protocol=2)
-        # What a URL says of timeouts and retries would break the cache's deadline.
-        self._pool.connection_kwargs["retry"] = Retry(NoBackoff(), 0)
-        self._seconds = seconds
-        self._idle: list[Any] = []
+        self._address = Address(url)
+        self._idle: list[Link] = []
+        self._closed = False
         self._pid = os.getpid()
 
     def admits(self) -> bool:
@@ -71,9 +59,10 @@ class Shard:
         self.doubt()
         return False
 
-    def known(self, seconds: float) -> bool:
-        """Whether its clock and life are known, if need be by asking."""
-        return bool(self.life) or self.look(seconds) is not None
+    @property
+    def known(self) -> bool:
+        """Whether its clock and life are known, without which nothing can be written to it."""
+        return bool(self.life)
 
     def doubt(self) -> None:
         """The server may miss a write."""
@@ -102,25 +91,12 @@ class Shard:
         return self._admitted(replies[0]) if replies else None
 
     def send(self, commands: Sequence[Command], seconds: float) -> Sent | None:
-        """Send commands, for which to connect may take so many seconds; None, counted, if that failed."""
+        """Send commands, which may take so many seconds; None, counted, if that failed."""
         try:
-            connection, reused = self._connection(seconds)
+            return self._send(commands, time.monotonic() + seconds)
         except (RedisError, OSError) as exc:
             self._failed(exc)
             return None
-        sent = Sent(connection, commands, reused)
-        try:
-            _send(connection, commands)
-        except (RedisError, OSError) as exc:
-            connection.disconnect()
-            if not reused or isinstance(exc, NoAnswer):
-                self._failed(exc)
-                return None
-            self._drop_idle()
-        except BaseException:
-            connection.disconnect()
-            raise
-        return sent
 
     def receive(self, sent: Sent, until: float) -> Replies | None:
         """The replies, waited for until a monotonic time; None, counted, if anything failed."""
@@ -134,55 +110,54 @@ class Shard:
         return replies
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections, and of those in use once their replies are read."""
+        self._closed = True
         self._drop_idle()
+
+    def _send(self, commands: Sequence[Command], until: float) -> Sent:
+        link = self._idle_link()
+        if link is None:
+            return self._greet(commands, until)
+        try:
+            link.send(commands, until)
+        except ConnectionError:  # the server closed an idle connection
+            self._drop_idle()
+            return self._greet(commands, until)
+        return Sent(link, commands)
+
+    def _greet(self, commands: Sequence[Command], until: float) -> Sent:
+        """Send commands on a new connection, behind what every connection begins with."""
+        link = self._address.connect(until)
+        greeting = [*self._address.greeting(), *self._operations.loads(), self._operations.admit()]
+        link.send([*greeting, *commands], until)
+        return Sent(link, commands, len(greeting))
 
     def _replies(self, sent: Sent, until: float) -> Replies:
         try:
-            return self._read(sent.connection, len(sent.commands), until)
-        except NoAnswer:
-            raise
-        except (NoConnection, NoScriptError):
+            return self._read(sent, until)
+        except (ConnectionError, NoScriptError):
             # The server closed an idle connection, or forgot our scripts: a new connection mends both.
-            if not sent.reused:
+            if sent.greeted:
                 raise
         self._drop_idle()
-        connection = self._connect(until - time.monotonic())
-        _send(connection, sent.commands)
-        return self._read(connection, len(sent.commands), until)
+        return self._read(self._greet(sent.commands, until), until)
 
-    def _read(self, connection: Any, count: int, until: float) -> Replies:
-        try:
-            replies = [
-                connection.read_response(timeout=max(0.001, until - time.monotonic())) for _ in range(count)
-            ]
-        except BaseException:
-            connection.disconnect()  # replies may still be under way
-            raise
-        self._idle.append(connection)
-        return replies
+    def _read(self, sent: Sent, until: float) -> Replies:
+        replies = sent.link.read(sent.greeted + len(sent.commands), until)
+        if sent.greeted:
+            self._admitted(replies[sent.greeted - 1])
+        self._idle.append(sent.link)
+        if self._closed:
+            self._drop_idle()
+        return replies[sent.greeted :]
 
-    def _connection(self, seconds: float) -> tuple[Any, bool]:
+    def _idle_link(self) -> Link | None:
         if self._pid != os.getpid():
             self._idle, self._pid = [], os.getpid()
         try:
-            return self._idle.pop(), True
+            return self._idle.pop()
         except IndexError:
-            return self._connect(seconds), False
-
-    def _connect(self, seconds: float) -> Any:
-        timeout = max(seconds, self._seconds / _SHORTEST)
-        timeouts = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs | timeouts)
-        try:
-            connection.connect()
-            commands = [*self._operations.loads(), self._operations.admit()]
-            _send(connection, commands)
-            self._admitted([connection.read_response() for _ in commands][-1])
-        except BaseException:
-            connection.disconnect()
-            raise
-        return connection
+            return None
 
     def _admitted(self, reply: list[Any]) -> Admission:
         admission = read_admission(reply)
@@ -192,8 +167,8 @@ class Shard:
 
     def _drop_idle(self) -> None:
         idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.disconnect()
+        for link in idle:
+            link.close()
 
     def _failed(self, exc: Exception) -> None:
         self._counters.failed()
@@ -211,7 +186,3 @@ def exchange(batches: Mapping[Shard, Sequence[Command]], seconds: float) -> dict
         sent[shard] = shard.send(commands, (until - time.monotonic()) / (len(batches) - at))
     replies = {shard: shard.receive(each, until) for shard, each in sent.items() if each}
     return {shard: each for shard, each in replies.items() if each is not None}
-
-
-def _send(connection: Any, commands: Iterable[Command]) -> None:
-    connection.send_packed_command([b"".join(map(pack_command, commands))], check_health=False)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from scheduler.caching.addresses import server_name
 from scheduler.caching.figures import Counters
 from scheduler.caching.keys import CacheKeys
-from scheduler.caching.operations import Operations
+from scheduler.caching.operations import REMEMBERED, Operations
 from scheduler.caching.ring import Ring
 from scheduler.caching.shard import Shard
 from scheduler.errors import ConfigurationError
@@ -23,20 +24,23 @@ class Shards:
         replicas: int,
         keys: CacheKeys,
         longest_ttl: float,
-        deadline: float,
         counters: Counters,
     ) -> None:
         urls = {server_name(url): url for url in weights}
         by_name = {server_name(url): weight for url, weight in weights.items()}
         _require(weights, by_name, replicas)
         self.operations = Operations(keys, _digest(by_name, replicas), longest_ttl)
-        self._ring = Ring(by_name, replicas)
-        self._by_name = {
-            name: Shard(name, urls[name], weight, self.operations, deadline / 2, counters)
+        self._by_name = shards = {
+            name: Shard(name, urls[name], weight, self.operations, counters)
             for name, weight in by_name.items()
         }
-        # Few combinations of owners occur, so each is looked up once.
-        self._by_names: dict[tuple[str, ...], tuple[Shard, ...]] = {}
+        ring = Ring(by_name, replicas)
+
+        def owners(key: str) -> tuple[Shard, ...]:
+            return tuple(shards[name] for name in ring.owners(key))
+
+        #: The servers that hold a key, in ring order.
+        self.owners = lru_cache(REMEMBERED)(owners)
 
     def __iter__(self) -> Iterator[Shard]:
         return iter(self._by_name.values())
@@ -44,14 +48,6 @@ class Shards:
     def named(self, name: str) -> Shard | None:
         """The server of this name, if it is still one of ours."""
         return self._by_name.get(name)
-
-    def owners(self, key: str) -> tuple[Shard, ...]:
-        """The servers that hold this key, in ring order."""
-        names = self._ring.owners(key)
-        owners = self._by_names.get(names)
-        if owners is None:
-            owners = self._by_names[names] = tuple(self._by_name[name] for name in names)
-        return owners
 
 
 def _require(weights: Mapping[str, int], by_name: Mapping[str, int], replicas: int) -> None:

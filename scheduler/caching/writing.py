@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from scheduler.caching.deadline import Deadline
-from scheduler.caching.entry import TOMBSTONE, VALUE
+from scheduler.caching.entry import KEPT_VALUE, TOMBSTONE, VALUE
 from scheduler.caching.operations import Command
 from scheduler.caching.shard import Shard, exchange
 from scheduler.caching.shards import Shards
@@ -44,12 +44,12 @@ class Write:
         """Whether an owner knows a newer version."""
         return self.above > self.version
 
-    def next_owner(self, seconds: float) -> Shard | None:
+    def next_owner(self) -> Shard | None:
         """The next owner that was not tried and is not left out."""
         for shard in self.owners:
             if shard not in self.tried:
                 self.tried.add(shard)
-                if shard.admits() and shard.known(seconds):
+                if shard.admits() and shard.known:
                     return shard
         return None
 
@@ -67,7 +67,7 @@ class Writer:
 
     def write(self, payloads: Mapping[str, bytes], lifetime: Lifetime, deadline: Deadline) -> bool:
         """Whether every entry reached a server."""
-        return self._to_owners(payloads, lifetime, VALUE, deadline)
+        return self._to_owners(payloads, lifetime, KEPT_VALUE if lifetime.stale else VALUE, deadline)
 
     def remove(self, key: str, deadline: Deadline) -> bool:
         """Whether the removal reached a server. Its tombstone outlives every entry that it may meet."""
@@ -77,6 +77,7 @@ class Writer:
         self, payloads: Mapping[str, bytes], lifetime: Lifetime, kind: bytes, deadline: Deadline
     ) -> bool:
         writes = [Write(key, payload, self._shards.owners(key)) for key, payload in payloads.items()]
+        self._meet(writes, deadline)
         again = writes
         for _ in range(_ATTEMPTS):
             for write in again:
@@ -88,6 +89,13 @@ class Writer:
                 break
         self._note(writes, deadline)
         return all(write.took for write in writes)
+
+    def _meet(self, writes: list[Write], deadline: Deadline) -> None:
+        """Ask the owners that are not known yet; one that does not answer leaves the others time."""
+        strangers = {shard for write in writes for shard in write.owners if not shard.known}
+        for tries, shard in zip(range(len(strangers), 0, -1), strangers, strict=True):
+            if shard.admits():
+                shard.look(deadline.left(tries + 1))
 
     def _lead(self, writes: list[Write], lifetime: Lifetime, kind: bytes, deadline: Deadline) -> None:
         def command(write: Write, until_ms: int) -> Command:
@@ -123,7 +131,7 @@ class Writer:
         seconds = deadline.left(2)
         batches: dict[Shard, list[Write]] = {}
         for write in writes:
-            if shard := write.next_owner(seconds):
+            if shard := write.next_owner():
                 batches.setdefault(shard, []).append(write)
         commands = {
             shard: [command(write, int(shard.now_ms() + seconds * 1000)) for write in batch]
@@ -133,6 +141,8 @@ class Writer:
             for write, reply in zip(batches[shard], replies, strict=True):
                 if taken(write, reply):
                     write.took.append(shard)
+                else:
+                    shard.doubt()
 
     def _note(self, writes: list[Write], deadline: Deadline) -> None:
         batches: dict[Shard, list[Command]] = {}

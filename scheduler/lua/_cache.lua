@@ -6,7 +6,8 @@
 -- An id is 9 digits of the process's run_id and 11 of when the life began (hex, ms).
 --
 -- An entry is "<life id: 20><mark: 43><payload>", and a mark "<version: 16><fresh until, ms: 13><gone at, ms: 13><kind: 1>".
--- The kind is v for a value and x for a tombstone. Versions grow with the clock (us) of the server that gave them.
+-- The kind is v for a value, k for one that is kept on as stale, and x for a tombstone.
+-- Versions grow with the clock (us) of the server that gave them.
 
 local function now_us()
   local time = redis.call('TIME')

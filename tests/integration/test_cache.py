@@ -6,12 +6,17 @@ import logging
 import multiprocessing
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import redis
 
 import scheduler
+from scheduler.caching import reading
+from scheduler.caching.operations import Command
+from scheduler.caching.shard import Replies, Shard, exchange
 from scheduler.caching.store import Standing
 from tests.chaos.servers import Server
 from tests.support.waiting import wait_until
@@ -71,6 +76,22 @@ def test_a_caller_sees_what_was_set_and_not_what_was_deleted_cleared_or_expired(
     assert cache.get("again") == 1
     assert cache.figures.hits == 1
     assert cache.figures.errors == 0
+
+
+def test_a_url_names_a_password_and_a_database(servers: list[Server], open_cache: Open) -> None:
+    """Broken if a server with a password cannot be used, or the wrong one is an error for the caller."""
+    server, url = servers[0], f"redis://:secret@127.0.0.1:{servers[0].port}/3"
+    with server.client() as client:
+        client.config_set("requirepass", "secret")
+    with closing(scheduler.Cache([url], deadline=DEADLINE)) as cache:
+        assert cache.set("key", 1)
+        assert cache.get("key") == 1
+    with redis.Redis(port=server.port, db=3, password="secret") as client:
+        assert client.exists("cache:e:key")
+    stranger = open_cache(server)
+    assert stranger.get("key") is None
+    assert not stranger.set("key", 2)
+    assert stranger.figures.errors > 0
 
 
 def test_a_read_repairs_what_a_server_lacks(servers: list[Server], open_cache: Open) -> None:
@@ -146,6 +167,33 @@ def test_a_paused_server_does_nothing_late_and_learns_what_it_missed(
     wait_until(lambda: _is_up(cache), "the server is trusted again", 30)
     assert open_cache(servers[0], replicas=1).get(mine) == "last"
     assert cache.get(mine) == "last"
+
+
+@pytest.mark.parametrize("later", ["deleted", "replaced"])
+def test_a_repair_that_comes_after_a_newer_write_is_refused(
+    servers: list[Server], open_cache: Open, monkeypatch: pytest.MonkeyPatch, later: str
+) -> None:
+    """Broken if a reader that saw a key before it was deleted or replaced brings the old value back."""
+    cache, other = open_cache(), open_cache()
+    cache.set("key", "old")
+    wait_until(lambda: _is_up(cache) and _is_up(other), "all servers are up", 30)
+    first = next(server for server in servers if cache.owners("key")[0] == f"127.0.0.1:{server.port}/0")
+    with first.client() as client:
+        assert client.delete(cache.keys.entry("key")) == 1
+    repairs = []
+
+    def write_then_repair(batches: Mapping[Shard, Sequence[Command]], seconds: float) -> dict[Shard, Replies]:
+        if any(command[0] == "EVALSHA" for commands in batches.values() for command in commands):
+            repairs.append(batches)
+            assert other.delete("key") if later == "deleted" else other.set("key", "new")
+        return exchange(batches, seconds)
+
+    monkeypatch.setattr(reading, "exchange", write_then_repair)
+    assert cache.get("key") == "old"
+    monkeypatch.undo()
+    assert len(repairs) == 1
+    present = None if later == "deleted" else "new"
+    assert (cache.get("key"), other.get("key"), open_cache().get("key")) == (present,) * 3
 
 
 def test_no_server_is_a_miss_within_the_deadline_logged_once(

@@ -56,6 +56,13 @@ def test_plain_data_comes_back_as_it_was(serializer: str, value: Any) -> None:
     assert each.loads(each.encode("key", value)) == value
 
 
+@pytest.mark.parametrize("foreign", [b'"', b"[", b"]", b"1,2", b"", b"\xc4\x80", b"nul"])
+def test_what_another_serializer_wrote_is_missing_alone(foreign: bytes) -> None:
+    """Broken if decoding many values together gives a key the value of another, or loses its neighbours."""
+    payloads = {"a": b'{"n":1}', "b": foreign, "c": b'"text"', "d": foreign, "e": b"[2]"}
+    assert codec("json", 100).decode_all(payloads) == {"a": {"n": 1}, "c": "text", "e": [2]}
+
+
 @pytest.mark.parametrize("serializer", ["json", "msgpack"])
 def test_what_cannot_be_cached_is_refused_by_name(serializer: str) -> None:
     """Broken if the message does not say which key to look at."""
