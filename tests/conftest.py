@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,11 +10,16 @@ import pytest
 from tests.support import servers
 from tests.support.servers import Server
 
+# A shell ignores SIGINT for what it starts in the background, and that is inherited by the processes that
+# tests start and send one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 #: Folders and files whose tests run one after the other, in one process: chaos takes all of a small machine,
 #: the browser's tests share a cluster that is slow to start, and two demos might choose the same port.
 _IN_TURN = ("chaos", "browser", "test_demo")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let ``make test`` spread all tests but these over its processes."""
     for item in items:

@@ -50,7 +50,7 @@ def test_the_policy_stops_a_script_in_the_page(stage: Stage, quiet_page: Page) -
     """The policy would be words: this is what stands behind the code that takes all values as text."""
     quiet_page.goto(f"{stage.dashboard.url}/nodes")
     quiet_page.locator("#sy-page").evaluate(
-        "page => { page.innerHTML = '<img src=x onerror=\"window.pwned=1\">'; }"
+        "page => page.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.pwned=1\">')"
     )
     inline = "document.body.append(Object.assign(document.createElement('script'), {text: 'window.pwned=1'}))"
     quiet_page.evaluate(inline)
