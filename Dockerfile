@@ -9,7 +9,7 @@ FROM python:3.11-slim
 COPY pyproject.toml README.md LICENSE /src/
 COPY scheduler /src/scheduler
 COPY workers /src/workers
-RUN pip install --no-cache-dir /src && rm -rf /src \
+RUN pip install --no-cache-dir "/src[beat,flower]" && rm -rf /src \
  && useradd --create-home --uid 1000 switchyard
 
 # Where `-A proj` is looked for.
