@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -49,7 +49,7 @@ class Voters:
         deadline = time.monotonic() + self.timeout
         asked = zip(self._lanes, self._seats, strict=True)
         try:
-            pending = {lane.submit(seat.run, operation, deadline) for lane, seat in asked}
+            pending = {lane.submit(seat.run, operation, deadline): seat.where for lane, seat in asked}
         except RuntimeError:  # the interpreter ends and lends no more threads: what is given back still goes
             return _collect([seat.run(operation, deadline) for seat in self._seats])
         return _await(pending, deadline, enough)
@@ -69,21 +69,21 @@ class _Seat:
 
     def __init__(self, where: str, opened: Open) -> None:
         self.failing = False
-        self._where = where
+        self.where = where
         self._open = opened
         self._voter: Voter | None = None
 
     def run(self, operation: Callable[[Voter], T], deadline: float | None = None) -> T | _Failure:
         """The answer or the failure; nothing is sent after the deadline, when nobody waits any more."""
         if deadline is not None and time.monotonic() > deadline:
-            return _Failure(f"{self._where} is too slow")
+            return _Failure(f"{self.where} is too slow")
         try:
             if self._voter is None:
                 self._voter = self._open()
             answer = operation(self._voter)
         except _FAILURES as exc:
             self.failing = True
-            return _Failure(f"{self._where}: {exc}")
+            return _Failure(f"{self.where}: {exc}")
         self.failing = False
         return answer
 
@@ -94,16 +94,17 @@ class _Failure:
 
 
 def _await(
-    pending: set[Future[T | _Failure]], deadline: float, enough: Callable[[Sequence[T]], bool]
+    pending: Mapping[Future[T | _Failure], str], deadline: float, enough: Callable[[Sequence[T]], bool]
 ) -> Answers[T]:
+    """What came in time; ``pending`` are the answers to come, with the names of their servers."""
     done: list[T | _Failure] = []
-    while pending and (left := deadline - time.monotonic()) > 0:
-        ready, pending = wait(pending, left, FIRST_COMPLETED)
+    silent = set(pending)
+    while silent and (left := deadline - time.monotonic()) > 0:
+        ready, silent = wait(silent, left, FIRST_COMPLETED)
         done += [future.result() for future in ready]
         if enough([answer for answer in done if not isinstance(answer, _Failure)]):
             return _collect(done)
-    silent = [_Failure("no answer in time")] * len(pending)
-    return _collect([*done, *silent])
+    return _collect([*done, *(_Failure(f"{pending[future]}: no answer in time") for future in silent)])
 
 
 def _collect(done: Sequence[T | _Failure]) -> Answers[T]:

@@ -14,6 +14,7 @@ from redbeat.schedulers import acquire_distributed_beat_lock
 from scheduler.agreement.election import Election
 from scheduler.beat.clock import ServerClock
 from scheduler.beat.drafting import Sender
+from scheduler.beat.garbage import Garbage
 from scheduler.beat.lead import announce
 from scheduler.beat.leader import CONNECTION_ERRORS, Leader
 from scheduler.beat.storage import Storage
@@ -59,9 +60,11 @@ class Beat:
         beat_init.disconnect(acquire_distributed_beat_lock)
         beat_init.send(sender=self)
         with self.election:
+            garbage = Garbage()
             leader: Leader | None = None
             led: int | None = None
             while not self._stopping:
+                garbage.turn()
                 term = self.election.term
                 if term is None:
                     self._wait(_AGAIN)

@@ -114,11 +114,13 @@ class Storage:
             self._client.delete(*keys)
             self._client.srem(self._conf.statics_key, *batch)
 
-    def due(self, horizon: datetime) -> dict[str, float]:
-        """Entries that may be due up to ``horizon``, with their scores: some too early, none too late."""
-        rows: Any = self._client.zrangebyscore(
-            self._conf.schedule_key, 0, horizon.timestamp(), withscores=True
-        )
+    def count(self, horizon: datetime) -> int:
+        """How many entries may be due up to ``horizon``."""
+        return int(self._client.zcount(self._conf.schedule_key, 0, horizon.timestamp()))
+
+    def due(self, horizon: float) -> dict[str, float]:
+        """Entries that may be due up to ``horizon`` (s), with their scores: some too early, none too late."""
+        rows: Any = self._client.zrangebyscore(self._conf.schedule_key, 0, horizon, withscores=True)
         return {text(key): float(at) for key, at in rows}
 
     def entries(self, keys: Sequence[str], now: datetime) -> list[Entry]:

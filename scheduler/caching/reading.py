@@ -1,14 +1,15 @@
-"""Reads: from the first owner that can be trusted; repairs what owners before it lacked.
+"""Reads: from an owner that can be trusted; repairs what the owners asked before it lacked.
 
 An owner that is not in doubt is believed if it has the key, be it as a tombstone. Otherwise the next owner
 is asked, and the newest of what was found is the answer. Owners in doubt are asked last, and never believed
-alone.
+alone. Of several owners to trust, one that is asked anyway is asked: each server more costs a read of many
+keys as much as fifty keys.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from scheduler.caching.deadline import Deadline
@@ -78,12 +79,10 @@ class Reader:
         return found
 
     def _read_first(self, keys: Sequence[str], deadline: Deadline) -> tuple[Found, list[Lookup]]:
-        """Ask the first owner of each key; what that does not answer at once becomes a lookup."""
+        """Ask one owner of each key; what that does not answer at once becomes a lookup."""
         found = Found()
         lookups: list[Lookup] = []
-        batches: dict[Shard, list[str]] = defaultdict(list)
-        for key, owners in zip(keys, map(self._shards.owners, keys), strict=True):
-            batches[owners[0]].append(key)
+        batches = self._by_server(keys)
         first = {shard: batch for shard, batch in batches.items() if not shard.doubted and shard.admits()}
         commands = {shard: [self._operations.get(batch)] for shard, batch in first.items()}
         replies = exchange(commands, deadline.left(2))
@@ -94,6 +93,15 @@ class Reader:
                 tried = shard if shard in first else None
                 lookups += [self._lookup(key, tried) for key in batch]
         return found, lookups
+
+    def _by_server(self, keys: Sequence[str]) -> dict[Shard, list[str]]:
+        groups: dict[tuple[Shard, ...], list[str]] = defaultdict(list)
+        for key, owners in zip(keys, map(self._shards.owners, keys), strict=True):
+            groups[owners].append(key)
+        batches: dict[Shard, list[str]] = {}
+        for owners, group in groups.items():
+            batches.setdefault(_choose(owners, batches), []).extend(group)
+        return batches
 
     def _sort(
         self,
@@ -143,6 +151,11 @@ class Reader:
         if batches:
             replies = exchange(batches, deadline.left())
             self._counters.repaired(sum(len(each) - each.count(b"") for each in replies.values()))
+
+
+def _choose(owners: Sequence[Shard], asked: Container[Shard]) -> Shard:
+    trusted = [shard for shard in owners if not shard.doubted] or owners
+    return next((shard for shard in trusted if shard in asked), trusted[0])
 
 
 def _by_next(lookups: list[Lookup]) -> dict[Shard, list[Lookup]]:

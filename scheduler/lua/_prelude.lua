@@ -108,7 +108,7 @@ local function mark_new(ticks, entries, instants, throughs, keep_us)
   end
   if #marks > 0 then
     redis.call('ZADD', ticks, unpack(marks))
-    redis.call('ZREMRANGEBYSCORE', ticks, 0, string.format('%.0f', oldest - tonumber(keep_us)))
+    redis.call('ZREMRANGEBYSCORE', ticks, 0, digits(oldest - tonumber(keep_us)))
   end
   return new
 end

@@ -127,7 +127,7 @@ def test_beat_schedule_is_taken_over_and_changes_are_kept(bed: Bed) -> None:
     assert names == {"one", "theirs"}
     assert bed.entry("one").last == last
     assert bed.entry("one").definition.args == [1]
-    due = bed.storage.due(last + timedelta(seconds=7200))
+    due = bed.storage.due((last + timedelta(seconds=7200)).timestamp())
     assert due["redbeat:one"] == pytest.approx((last + timedelta(seconds=7200)).timestamp())
 
 
@@ -159,7 +159,9 @@ def test_a_tick_is_sent_in_time_with_the_id_of_its_instant(bed: Bed) -> None:
     assert datetime.fromisoformat(message["headers"]["expires"]) == instant + timedelta(seconds=60)
     assert set(message["properties"]).isdisjoint({"missed", "drafts", "placement"})
     assert (bed.entry("one").last, bed.entry("one").runs) == (instant, 1)
-    assert bed.storage.due(instant + HOUR)["redbeat:one"] == pytest.approx((instant + HOUR).timestamp())
+    assert bed.storage.due((instant + HOUR).timestamp())["redbeat:one"] == pytest.approx(
+        (instant + HOUR).timestamp()
+    )
 
 
 def test_a_leader_that_died_before_it_recorded_is_found_out(bed: Bed) -> None:
@@ -279,7 +281,7 @@ def test_an_entry_that_was_deleted_or_defined_anew_meanwhile_is_left_alone(bed: 
     later = bed.now + HOUR
     bed.storage.record([Record.sent(entry, 1, later, later + HOUR) for entry in (gone, changed)])
     assert bed.storage.keys() == ["redbeat:two"]
-    assert bed.storage.due(bed.now) == {"redbeat:two": 0.0}
+    assert bed.storage.due(bed.now.timestamp()) == {"redbeat:two": 0.0}
 
 
 def test_leaders_that_die_at_any_point_lose_and_double_nothing(bed: Bed) -> None:

@@ -102,12 +102,35 @@ def test_a_read_repairs_what_a_server_lacks(servers: list[Server], open_cache: O
     names = list(client.scan_iter("cache:e:*"))
     assert names
     client.delete(*names)
-    assert cache.get_many(KEYS) == VALUES
+    assert {key: cache.get(key) for key in KEYS} == VALUES
     assert cache.get_many(KEYS) == VALUES
     repaired = list(client.scan_iter("cache:e:*"))
     client.close()
     assert len(repaired) == cache.figures.repairs > 0
     assert set(repaired) <= set(names)
+
+
+def test_many_keys_are_read_from_as_few_servers_as_have_them(
+    servers: list[Server], open_cache: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken if each server more makes a read of many keys slower, or a server in doubt is asked first."""
+    cache = open_cache()
+    cache.set_many(VALUES)
+    wait_until(lambda: _is_up(cache), "all servers are up")
+    asked: list[set[str]] = []
+
+    def noted(batches: Mapping[Shard, Sequence[Command]], seconds: float) -> dict[Shard, Replies]:
+        asked.append({shard.name for shard in batches})
+        return exchange(batches, seconds)
+
+    monkeypatch.setattr(reading, "exchange", noted)
+    assert cache.get_many(KEYS) == VALUES
+    assert [len(some) for some in asked] == [2]
+    next(server for server in servers if f"127.0.0.1:{server.port}/0" in asked[0]).kill()
+    assert cache.get_many(KEYS) == VALUES
+    asked.clear()
+    assert cache.get_many(KEYS) == VALUES
+    assert [len(some) for some in asked] == [2]
 
 
 def test_servers_that_join_and_leave_lose_no_key(servers: list[Server], open_cache: Open) -> None:

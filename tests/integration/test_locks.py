@@ -246,8 +246,9 @@ def test_three_servers_decide_together(three: Three) -> None:
     """A vote would let two in, or leave grants of a minority behind."""
     urls, all_of_them = urls_of(three), [server for _, _, server in three]
     with scheduler.lock("x", ttl=5, servers=urls) as first:
-        tokens = {int(server.client().hget(GRANT, "token") or 0) for server in all_of_them}
-        assert tokens == {first.token}
+        wait_until(
+            lambda: tokens(all_of_them) == {first.token}, "all three know the token, the last a bit later"
+        )
         before = first.token
         with pytest.raises(LockNotAcquired):
             scheduler.lock("x", ttl=5, servers=urls).acquire()
@@ -255,6 +256,10 @@ def test_three_servers_decide_together(three: Three) -> None:
     wait_until(lambda: holders(*all_of_them) == 0, "all three have it back")
     with scheduler.lock("x", ttl=5, servers=urls) as second:
         assert second.token > before
+
+
+def tokens(all_of_them: list[Server]) -> set[int]:
+    return {int(server.client().hget(GRANT, "token") or 0) for server in all_of_them}
 
 
 def test_a_minoritys_grants_are_taken_back_at_once(three: Three) -> None:
@@ -294,14 +299,15 @@ def can_lock(urls: list[str]) -> bool:
 
 
 def test_two_servers_that_are_silent_cost_no_more_than_the_deadline(three: Three) -> None:
-    """A partition would hang its callers."""
+    """A partition would hang its callers, or not say which servers are silent."""
     urls = urls_of(three)
     for _, _, server in three[:2]:
         server.client().execute_command("CLIENT", "PAUSE", 6000, "ALL")
     began = time.monotonic()
-    with pytest.raises(NoQuorum, match="no answer in time"):
+    with pytest.raises(NoQuorum) as refused:
         scheduler.lock("x", ttl=2, servers=urls).acquire()
     assert time.monotonic() - began < 3
+    assert all(f"127.0.0.1:{port}: " in str(refused.value) for port, _, _ in three[:2])
 
 
 def test_a_server_that_comes_back_empty_lets_no_second_holder_in(three: Three) -> None:
