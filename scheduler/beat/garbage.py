@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import time
 
-#: Between two moments at which what has stayed is set aside, in seconds: going through what is newer is quick.
+#: Between two moments at which what has stayed is set aside, in seconds: the rest is gone through quickly.
 _ASIDE_EVERY = 10.0
 #: Between two times that everything is gone through, in seconds.
 _ALL_EVERY = 3600.0

@@ -23,20 +23,24 @@ from scheduler.beat.plan import plan
 from scheduler.beat.storage import BATCH, Record, Storage
 from scheduler.errors import ConfigurationError
 
-#: How far ahead entries are counted, and drafted at the earliest, in seconds.
-AHEAD = timedelta(seconds=30)
-#: A tick is drafted this long before it is due, in seconds,
-LEAD = 1.0
-#: and earlier by what drafting has cost of late for each entry that is due soon: they may be due all at once.
-_COST_AT_FIRST = 0.001
+#: A tick is drafted as long before it is due as the first of these, in seconds, or as the last one up to
+#: which more is due than could be drafted until its predecessor: one second to half a minute.
+WINDOWS = tuple(1.25**step for step in range(16))
+#: A tick is not drafted earlier than this.
+AHEAD = timedelta(seconds=WINDOWS[-1])
+#: What drafting an entry costs, in seconds, before the first was measured; a bit much, as is the margin.
+_COST_AT_FIRST = 0.002
+_MARGIN = 1.25
 #: Weight of the latest draft in the moving mean of that cost.
 _NEWEST = 0.01
 #: Entries that one turn reads: about 5 ms of work. Drafting one is about 1 ms, a turn of its own.
 _READS = 20
 #: Messages that one turn sends: some MB, about 20 ms of work.
 _SENDS = 1000
-#: What was sent is recorded this much later at most, in seconds: a round trip for many instead of for each.
-_RECORD_WITHIN = 0.02
+#: A tick is sent this much after it is due, and recorded so many seconds after that: a round trip for many
+#: costs little more than one for each.
+_SEND_AFTER = timedelta(seconds=0.01)
+_RECORD_WITHIN = 0.05
 #: How long an entry that is disabled or cannot be drafted is left alone, in seconds; the former is RedBeat's.
 _DISABLED, _BROKEN = 5.0, 60.0
 
@@ -44,6 +48,13 @@ _DISABLED, _BROKEN = 5.0, 60.0
 CONNECTION_ERRORS = (OSError, RedisError, OperationalError, BatchPublishError)
 
 _log = logging.getLogger(__name__)
+
+
+def lead_for(counts: Sequence[int], cost: float) -> float:
+    """How early to draft, in seconds, if ``counts`` are due within each window and one costs ``cost`` s."""
+    begins = (0.0, *WINDOWS)
+    late = [end for begin, end, count in zip(begins, WINDOWS, counts, strict=False) if cost * count > begin]
+    return max(late, default=WINDOWS[0])
 
 
 class Leader:
@@ -58,7 +69,7 @@ class Leader:
         self._leads = leads
         self._look_every = look
         self._look_at = float("-inf")
-        self._soon = 0
+        self._lead = WINDOWS[0]
         self._furthest = float("-inf")
         self._waiting: list[tuple[float, str]] = []
         self._read: deque[Entry] = deque()
@@ -74,7 +85,7 @@ class Leader:
         """Do what is most urgent; how long nothing is to do then, in seconds."""
         now = self._clock.now()
         at = now.timestamp()
-        if self._drafted and self._drafted[0][0] <= now:
+        if self._drafted and self._drafted[0][0] + _SEND_AFTER <= now:
             self._send(now)
         elif self._record_at <= at or len(self._records) >= BATCH:
             self._record(now)
@@ -95,21 +106,18 @@ class Leader:
         while self._records:
             self._record(self._clock.now())
 
-    @property
-    def _lead(self) -> float:
-        return min(LEAD + self._cost * self._soon, AHEAD.total_seconds())
-
     def _idle(self, now: float) -> float:
         times = [self._look_at]
-        times += [self._drafted[0][0].timestamp()] if self._drafted else []
+        times += [(self._drafted[0][0] + _SEND_AFTER).timestamp()] if self._drafted else []
         times += [self._waiting[0][0] - self._lead] if self._waiting else []
         return max(min(times) - now, 0.0)
 
     def _look(self, now: datetime) -> None:
         self._clock.read()
         self._rests = {key: until for key, until in self._rests.items() if until > now.timestamp()}
-        self._soon = self._storage.count(now + AHEAD)
-        found = self._storage.due(max(now.timestamp() + self._lead + 2 * self._look_every, self._furthest))
+        at = now.timestamp()
+        self._lead = lead_for(self._storage.counts([at + window for window in WINDOWS]), self._cost * _MARGIN)
+        found = self._storage.due(max(at + self._lead + 2 * self._look_every, self._furthest))
         self._forget_changed(found)
         # In order, as the storage gives it: a heap.
         self._waiting = [

@@ -114,9 +114,12 @@ class Storage:
             self._client.delete(*keys)
             self._client.srem(self._conf.statics_key, *batch)
 
-    def count(self, horizon: datetime) -> int:
-        """How many entries may be due up to ``horizon``."""
-        return int(self._client.zcount(self._conf.schedule_key, 0, horizon.timestamp()))
+    def counts(self, horizons: Sequence[float]) -> list[int]:
+        """How many entries may be due up to each of these, in s of Unix time."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for horizon in horizons:
+                pipe.zcount(self._conf.schedule_key, 0, horizon)
+            return [int(count) for count in pipe.execute()]
 
     def due(self, horizon: float) -> dict[str, float]:
         """Entries that may be due up to ``horizon`` (s), with their scores: some too early, none too late."""

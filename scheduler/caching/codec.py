@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic_core import from_json
+
 from scheduler.errors import ConfigurationError, NotCacheable
 
 Serializer = Literal["json", "msgpack"]
@@ -71,11 +73,12 @@ def codec(serializer: str, max_bytes: int) -> Codec:
 
 
 def _json_list(payloads: Sequence[bytes]) -> list[Any]:
-    """All of them as one list, which costs half of decoding one by one.
+    """All of them as one list, and by pydantic's parser, which costs a third of ``json`` one by one.
 
-    No text of JSON has a line break in it, so what one payload leaves open cannot end in another.
+    No text of JSON has a line break in it, so what one payload leaves open cannot end in another. The parser
+    refuses a little that ``json`` takes: half a surrogate pair, or 200 levels.
     """
-    values: list[Any] = json.loads((b"[" + b",\n".join(payloads) + b"]").decode())
+    values: list[Any] = from_json(b"[" + b",\n".join(payloads) + b"]", cache_strings="keys")
     return values
 
 

@@ -293,7 +293,7 @@ def test_leaders_that_die_at_any_point_lose_and_double_nothing(bed: Bed) -> None
     deadline = time.monotonic() + 30
     while deaths < 40 or leader.turn() == 0:
         assert time.monotonic() < deadline, f"only {deaths} deaths"
-        if dice.random() < 0.1 and deaths < 40:
+        if dice.random() < 0.05 and deaths < 40:
             # Its drafts and records, at whatever point it was, wake up when a successor has gone on.
             asleep.append(leader)
             leader, deaths = bed.leader(), deaths + 1

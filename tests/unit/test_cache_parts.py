@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import scheduler
 from scheduler.caching.addresses import server_name
@@ -54,6 +56,34 @@ def test_plain_data_comes_back_as_it_was(serializer: str, value: Any) -> None:
     """Broken if a hit is not what was cached."""
     each = codec(serializer, 1000)
     assert each.loads(each.encode("key", value)) == value
+
+
+_PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+)
+
+
+@given(values=st.lists(_PLAIN, min_size=1, max_size=4))
+def test_many_values_read_together_are_what_each_is_alone(values: list[Any]) -> None:
+    """Broken if the parser for many values reads a number or a text otherwise than the one for one."""
+    each = codec("json", 1_000_000)
+    payloads = {str(number): each.encode("key", value) for number, value in enumerate(values)}
+    together = each.decode_all(payloads)
+    assert repr(together) == repr({key: each.loads(raw) for key, raw in payloads.items()}) != repr({})
+
+
+def test_what_the_parser_for_many_values_refuses_is_read_all_the_same() -> None:
+    """Broken if one value of many levels makes a miss of all that were asked for with it."""
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    each = codec("json", 1000)
+    assert each.decode_all({"deep": each.encode("deep", deep), "flat": b"1"}) == {"deep": deep, "flat": 1}
 
 
 @pytest.mark.parametrize("foreign", [b'"', b"[", b"]", b"1,2", b"", b"\xc4\x80", b"nul"])
