@@ -60,13 +60,17 @@ class _Run:
 
 
 class PublishBatch(kombu_redis.PublishBatch):
-    """Buffers placements beside kombu's own commands, in the order in which they were published."""
+    """Buffers placements beside kombu's own commands, in the order in which they were published.
+
+    ``taught`` names the scripts that the server knows. Who has many batches may keep it from one to the next,
+    and must forget it when one fails.
+    """
 
     def __init__(self, channel: Any, max_size: int, state: State) -> None:
         super().__init__(channel, max_size)
         self._state = state
         self._run: _Run | None = None
-        self._taught: set[str] = set()
+        self.taught: set[str] = set()
 
     def place(
         self,
@@ -137,9 +141,9 @@ class PublishBatch(kombu_redis.PublishBatch):
             self._call(script("place_batch"), keys, args)
 
     def _call(self, operation: Script, keys: list[str], args: list[str | bytes | int]) -> None:
-        if operation.name not in self._taught:
+        if operation.name not in self.taught:
             # Taught in the same round trip: a server that restarted has forgotten it.
             self.pipeline.execute_command("SCRIPT LOAD", operation.source)
-            self._taught.add(operation.name)
+            self.taught.add(operation.name)
         # In lower case, because kombu's prefixing pipeline takes EVALSHA for one of its own.
         self.pipeline.execute_command("evalsha", operation.sha, len(keys), *keys, *args)

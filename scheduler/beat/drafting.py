@@ -47,6 +47,7 @@ class Sender:
         self._channel = self._connection.default_channel
         self._producer = app.amqp.Producer(self._channel, auto_declare=False)
         self._state = self._channel.cluster_state
+        self._taught: set[str] = set()
 
     def close(self) -> None:
         """Close the connection."""
@@ -84,7 +85,9 @@ class Sender:
 
     def send(self, all_drafted: Iterable[Drafted]) -> None:
         """Send each message, unless its tick was sent before; those that we place in one round trip."""
+        taught, self._taught = self._taught, set()
         with closing(self._channel.create_publish_batch(_FLUSH_MAX)) as batch:
+            batch.taught = taught
             for drafted in all_drafted:
                 for draft, tick in drafted.messages:
                     if isinstance(draft, Letter):
@@ -94,6 +97,8 @@ class Sender:
                     elif self._state.mark(tick):
                         draft()
             batch.flush()
+        # A server that restarted has forgotten the scripts: the batch fails, and the next one teaches again.
+        self._taught = taught
 
 
 def _options(definition: Definition, at: datetime) -> dict[str, Any]:

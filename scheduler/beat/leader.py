@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from kombu.exceptions import BatchPublishError, OperationalError
@@ -19,6 +19,7 @@ from scheduler.beat.clock import ServerClock
 from scheduler.beat.drafting import Drafted, Sender
 from scheduler.beat.entries import Entry
 from scheduler.beat.instants import next_instant
+from scheduler.beat.look import Look
 from scheduler.beat.plan import plan
 from scheduler.beat.storage import BATCH, Record, Storage
 from scheduler.errors import ConfigurationError
@@ -32,7 +33,7 @@ AHEAD = timedelta(seconds=WINDOWS[-1])
 _COST_AT_FIRST = 0.002
 _MARGIN = 1.25
 #: Weight of the latest draft in the moving mean of that cost.
-_NEWEST = 0.01
+_NEWEST = 0.002
 #: Entries that one turn reads: about 5 ms of work. Drafting one is about 1 ms, a turn of its own.
 _READS = 20
 #: Messages that one turn sends: some MB, about 20 ms of work.
@@ -69,6 +70,7 @@ class Leader:
         self._leads = leads
         self._look_every = look
         self._look_at = float("-inf")
+        self._looking: Look | None = None
         self._lead = WINDOWS[0]
         self._furthest = float("-inf")
         self._waiting: list[tuple[float, str]] = []
@@ -113,35 +115,49 @@ class Leader:
         return max(min(times) - now, 0.0)
 
     def _look(self, now: datetime) -> None:
-        self._clock.read()
-        self._rests = {key: until for key, until in self._rests.items() if until > now.timestamp()}
-        at = now.timestamp()
-        self._lead = lead_for(self._storage.counts([at + window for window in WINDOWS]), self._cost * _MARGIN)
-        found = self._storage.due(max(at + self._lead + 2 * self._look_every, self._furthest))
-        self._forget_changed(found)
-        # In order, as the storage gives it: a heap.
-        self._waiting = [
-            (at, key) for key, at in found.items() if key not in self._busy and key not in self._rests
-        ]
-        self._look_at = now.timestamp() + self._look_every
+        if self._looking is None:
+            self._looking = self._new_look(now.timestamp())
+        if self._looking.turn():
+            look, self._looking = self._looking, None
+            self._forget_changed(look)
+            self._wait_for(look.found)
+            self._look_at = now.timestamp() + self._look_every
 
-    def _forget_changed(self, found: dict[str, float]) -> None:
+    def _new_look(self, at: float) -> Look:
+        self._clock.read()
+        self._rests = {key: until for key, until in self._rests.items() if until > at}
+        self._lead = lead_for(self._storage.counts([at + window for window in WINDOWS]), self._cost * _MARGIN)
+        return Look(self._storage, max(at + self._lead + 2 * self._look_every, self._furthest))
+
+    def _forget_changed(self, look: Look) -> None:
         """Drop drafts of entries that were deleted, or became due at another time."""
-        busy = [entry.key for entry in self._read] + [key for _, key, _ in self._drafted]
-        changed = {key for key in busy if found.get(key) != self._busy[key]}
-        if changed:
+        keys = [entry.key for entry in self._read] + [key for _, key, _ in self._drafted]
+        if changed := look.changed({key: self._busy[key] for key in keys}):
             self._read = deque(entry for entry in self._read if entry.key not in changed)
             self._drafted = [item for item in self._drafted if item[1] not in changed]
             heapq.heapify(self._drafted)
             for key in changed:
                 del self._busy[key]
 
+    def _wait_for(self, found: Mapping[str, float]) -> None:
+        """What was found, and what this leader recorded while it looked."""
+        recorded = {key: at for at, key in self._waiting if key not in found}
+        self._waiting = [
+            (at, key)
+            for key, at in (*found.items(), *recorded.items())
+            if key not in self._busy and key not in self._rests
+        ]
+        heapq.heapify(self._waiting)
+
     def _read_some(self, now: datetime) -> None:
         latest = now.timestamp() + self._lead
         picked: dict[str, float] = {}
         while self._waiting and self._waiting[0][0] <= latest and len(picked) < _READS:
             at, key = heapq.heappop(self._waiting)
-            picked[key] = at
+            if key not in self._busy:
+                picked[key] = at
+        if not picked:
+            return
         entries = {entry.key: entry for entry in self._storage.entries(list(picked), now)}
         for key, at in picked.items():
             entry = entries.get(key)
@@ -211,5 +227,5 @@ class Leader:
             self._record_at = float("inf")
         for record in records:
             del self._busy[record.key]
-            if 0 <= record.score <= (now + AHEAD).timestamp():
+            if 0 <= record.score <= self._look_at + self._lead + self._look_every:
                 heapq.heappush(self._waiting, (record.score, record.key))

@@ -121,10 +121,22 @@ class Storage:
                 pipe.zcount(self._conf.schedule_key, 0, horizon)
             return [int(count) for count in pipe.execute()]
 
-    def due(self, horizon: float) -> dict[str, float]:
-        """Entries that may be due up to ``horizon`` (s), with their scores: some too early, none too late."""
-        rows: Any = self._client.zrangebyscore(self._conf.schedule_key, 0, horizon, withscores=True)
-        return {text(key): float(at) for key, at in rows}
+    def due(self, horizon: float, start: int = 0) -> list[tuple[str, float]]:
+        """BATCH entries that may be due up to ``horizon`` (s), from the last one or ``start`` before it on.
+
+        With their scores: some are too early, none too late.
+        """
+        rows: Any = self._client.zrevrangebyscore(
+            self._conf.schedule_key, horizon, 0, start=start, num=BATCH, withscores=True
+        )
+        return [(text(key), float(at)) for key, at in rows]
+
+    def scores(self, keys: Sequence[str]) -> list[float | None]:
+        """When these may be due, None if they are gone."""
+        found: list[float | None] = []
+        for batch in _batches(keys):
+            found += self._client.zmscore(self._conf.schedule_key, list(batch))
+        return found
 
     def entries(self, keys: Sequence[str], now: datetime) -> list[Entry]:
         """The entries of these keys. What can't be read is logged and left out; what is gone is forgotten.

@@ -20,7 +20,7 @@ from scheduler.beat.clock import ServerClock
 from scheduler.beat.drafting import Sender, tick_id
 from scheduler.beat.entries import Entry
 from scheduler.beat.instants import next_instant
-from scheduler.beat.leader import Leader
+from scheduler.beat.leader import CONNECTION_ERRORS, Leader
 from scheduler.beat.plan import Missed, plan
 from scheduler.beat.storage import Record, Storage
 from scheduler.broker import open_state
@@ -127,7 +127,7 @@ def test_beat_schedule_is_taken_over_and_changes_are_kept(bed: Bed) -> None:
     assert names == {"one", "theirs"}
     assert bed.entry("one").last == last
     assert bed.entry("one").definition.args == [1]
-    due = bed.storage.due((last + timedelta(seconds=7200)).timestamp())
+    due = dict(bed.storage.due((last + timedelta(seconds=7200)).timestamp()))
     assert due["redbeat:one"] == pytest.approx((last + timedelta(seconds=7200)).timestamp())
 
 
@@ -159,7 +159,7 @@ def test_a_tick_is_sent_in_time_with_the_id_of_its_instant(bed: Bed) -> None:
     assert datetime.fromisoformat(message["headers"]["expires"]) == instant + timedelta(seconds=60)
     assert set(message["properties"]).isdisjoint({"missed", "drafts", "placement"})
     assert (bed.entry("one").last, bed.entry("one").runs) == (instant, 1)
-    assert bed.storage.due((instant + HOUR).timestamp())["redbeat:one"] == pytest.approx(
+    assert dict(bed.storage.due((instant + HOUR).timestamp()))["redbeat:one"] == pytest.approx(
         (instant + HOUR).timestamp()
     )
 
@@ -218,6 +218,20 @@ def test_who_does_not_lead_sends_nothing(bed: Bed) -> None:
     leader = bed.leader(leads=False)
     wait_until(lambda: leader.turn() > 0, "nothing is left to do")
     assert bed.messages() == []
+
+
+def test_a_server_that_forgot_the_scripts_is_taught_again(bed: Bed) -> None:
+    """After a restart of the server nothing would be sent for as long as the leader lives."""
+    bed.install(one=noop(3600), two=noop(3600), three=noop(3600))
+    for count, name in enumerate(("one", "two"), 1):
+        bed.go_back(name, 3600)
+        turn_until_sent(bed, bed.leader(), count)
+    bed.go_back("three", 3600)
+    bed.state.client.script_flush()
+    with pytest.raises(CONNECTION_ERRORS):
+        turn_until_sent(bed, bed.leader(), 3)
+    turn_until_sent(bed, bed.leader(), 3)
+    assert len(set(bed.ids())) == 3
 
 
 def test_what_we_do_not_place_is_sent_once_as_well(bed: Bed, clean_valkey: Server) -> None:
@@ -281,7 +295,7 @@ def test_an_entry_that_was_deleted_or_defined_anew_meanwhile_is_left_alone(bed: 
     later = bed.now + HOUR
     bed.storage.record([Record.sent(entry, 1, later, later + HOUR) for entry in (gone, changed)])
     assert bed.storage.keys() == ["redbeat:two"]
-    assert bed.storage.due(bed.now.timestamp()) == {"redbeat:two": 0.0}
+    assert dict(bed.storage.due(bed.now.timestamp())) == {"redbeat:two": 0.0}
 
 
 def test_leaders_that_die_at_any_point_lose_and_double_nothing(bed: Bed) -> None:

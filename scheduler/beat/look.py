@@ -1,0 +1,36 @@
+"""One look through the entries that are due soon, in pages: 10,000 at once would make ticks wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from scheduler.beat.storage import BATCH, Storage
+
+
+class Look:
+    """Entries that may be due up to ``horizon`` (s of Unix time), and their scores, in ``found``.
+
+    It goes from the last one to the first: what the leader records meanwhile is moved to behind the place
+    where it reads, and makes it read some twice, never leave some out.
+    """
+
+    def __init__(self, storage: Storage, horizon: float) -> None:
+        self.found: dict[str, float] = {}
+        self._storage = storage
+        self._horizon = horizon
+        self._read = 0
+
+    def turn(self) -> bool:
+        """Read a page; whether it was the last."""
+        page = self._storage.due(self._horizon, self._read)
+        self._read += len(page)
+        self.found.update(page)
+        return len(page) < BATCH
+
+    def changed(self, expected: Mapping[str, float]) -> set[str]:
+        """Those that were deleted or are due at another time than expected: asked again, one by one."""
+        suspects = [key for key, at in expected.items() if self.found.get(key) != at]
+        return {key for key, at in self._scores(suspects) if at != expected[key]}
+
+    def _scores(self, keys: list[str]) -> Iterable[tuple[str, float | None]]:
+        return zip(keys, self._storage.scores(keys), strict=True)
