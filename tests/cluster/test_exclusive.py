@@ -53,6 +53,20 @@ def test_retried_skipped_and_waiting_tasks(app: Celery, clean_valkey: Server, tm
     assert not held(clean_valkey)
 
 
+@pytest.mark.parametrize("pool", ["gevent", "solo", "threads"])
+def test_every_pool_keeps_tasks_apart(app: Celery, clean_valkey: Server, tmp_path: Path, pool: str) -> None:
+    """Greenlets would share one lock and overlap, or one that waits would stop all others of its process."""
+    slots = 1 if pool == "solo" else 3
+    with worker(clean_valkey, tmp_path, slots=slots, pool=pool):
+        with scheduler.lock("k", servers=[clean_valkey.url()]):
+            retried = app.tasks["alone.retry"].delay("k", 0.3)
+            wait_until(lambda: retried.state == states.RETRY, "it gives way")
+        waiting = [app.tasks["alone.wait"].delay("k", 0.3) for _ in range(3)]
+        outcomes = [result.get(timeout=TIMEOUT) for result in (retried, *waiting)]
+    assert [inside for inside, _, _ in outcomes] == [1] * 4
+    assert len({token for _, token, _ in outcomes}) == 4
+
+
 def test_a_killed_worker_blocks_nobody_for_longer_than_the_ttl(
     app: Celery, clean_valkey: Server, tmp_path: Path
 ) -> None:
