@@ -91,15 +91,20 @@ def test_claims_that_arrive_after_the_lease_are_not_started(
     assert len(read_all(claimant, connection)) == 1
 
 
-def test_a_server_that_forgot_its_scripts_is_taught_again(
-    cluster: Cluster, claimant: Claimant, connection: Any
-) -> None:
-    """After a restart or a failover nodes would claim and settle nothing."""
+def settle_one(cluster: Cluster, claimant: Claimant, connection: Any) -> None:
+    """A task is placed, claimed and settled."""
     cluster.place("m1", "a")
     claimant.start(connection, SOURCES, 1)
     [tag] = read_all(claimant, connection)
     claimant.hold(tag, None, "q")
     claimant.settle(tag)
+
+
+def test_a_server_that_forgot_its_scripts_is_taught_again(
+    cluster: Cluster, claimant: Claimant, connection: Any
+) -> None:
+    """After a restart or a failover nodes would claim and settle nothing."""
+    settle_one(cluster, claimant, connection)
     cluster.place("m2", "a")
     cluster.state.client.script_flush()
     claimant.start(connection, SOURCES, 1)
@@ -113,11 +118,7 @@ def test_what_a_broken_connection_was_to_settle_is_settled_on_the_next(
     cluster: Cluster, claimant: Claimant, connection: Any
 ) -> None:
     """A finished task would be released and run again after every lost connection."""
-    cluster.place("m1", "a")
-    claimant.start(connection, SOURCES, 1)
-    [tag] = read_all(claimant, connection)
-    claimant.hold(tag, None, "q")
-    claimant.settle(tag)
+    settle_one(cluster, claimant, connection)
     claimant.start(connection, SOURCES, 1)
     connection.disconnect()
     claimant.forget_all_but(())
