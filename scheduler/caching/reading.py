@@ -8,6 +8,7 @@ keys as much as fifty keys.
 
 from __future__ import annotations
 
+import operator
 from collections import defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
@@ -141,16 +142,19 @@ class Reader:
                 lookup.take(shard, life, raw)
 
     def _repair(self, lookups: list[Lookup], deadline: Deadline) -> None:
-        batches: dict[Shard, list[Command]] = {}
+        batches: dict[Shard, list[Command]] = defaultdict(list)
+        versions: dict[Shard, list[bytes]] = defaultdict(list)
         for lookup in lookups:
             if (newest := lookup.newest) is None:
                 continue
             for shard, life in lookup.others:
                 command = self._operations.copy(lookup.key, newest.mark, newest.payload, life[:LIFE])
-                batches.setdefault(shard, []).append(command)
+                batches[shard].append(command)
+                versions[shard].append(newest.version)
         if batches:
-            replies = exchange(batches, deadline.left())
-            self._counters.repaired(sum(len(each) - each.count(b"") for each in replies.values()))
+            # A server that has a newer version by now refuses, and says which.
+            for shard, held in exchange(batches, deadline.left()).items():
+                self._counters.repaired(sum(map(operator.eq, held, versions[shard])))
 
 
 def _choose(owners: Sequence[Shard], asked: Container[Shard]) -> Shard:

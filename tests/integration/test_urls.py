@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -58,3 +59,15 @@ def test_a_certificate_that_cannot_be_checked_is_refused(urls: dict[str, str]) -
     app.conf.broker_url = urls["rediss"].replace("none", "required")
     with pytest.raises(BrokerUnreachable, match="certificate"):
         open_state(app, Settings(lease=2.0))
+
+
+@pytest.mark.parametrize("kind", ["rediss", "unix"])
+def test_a_cache_is_reached_as_well(urls: dict[str, str], kind: str) -> None:
+    """The cache reads and writes its sockets itself: behind TLS or on a Unix socket all would be misses."""
+    unix = urls["redis+socket"].replace("redis+socket", "unix").replace("virtual_host", "db")
+    large = ["x" * 1000] * 200  # more than one read of a connection takes
+    with closing(scheduler.Cache([urls.get(kind, unix)], deadline=5.0, namespace=kind)) as cache:
+        assert cache.set("key", large)
+        assert cache.get("key") == large
+        assert cache.get_many(["key", "none"]) == {"key": large}
+        assert cache.figures.errors == 0
