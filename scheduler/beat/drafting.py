@@ -64,7 +64,7 @@ class Sender:
                     (draft, Tick(f"{entry.key} {copy}" if copy else entry.key, to_us(instant), through))
                 )
         record = Record.sent(entry, len(plan.instants), plan.last, plan.following)
-        at = plan.instants[0] if plan.instants else now
+        at = max(plan.instants[0], now) if plan.instants else now
         return Drafted(at, tuple(messages), record)
 
     def _made(self, entry: Entry, instant: datetime, at: datetime) -> list[Draft]:

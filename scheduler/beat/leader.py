@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from kombu.exceptions import BatchPublishError, OperationalError
@@ -120,13 +120,20 @@ class Leader:
         if self._looking.turn():
             look, self._looking = self._looking, None
             self._forget_changed(look)
-            self._wait_for(look.found)
-            self._look_at = now.timestamp() + self._look_every
+            self._waiting = [
+                (at, key)
+                for key, at in look.found.items()
+                if key not in self._busy and key not in self._rests
+            ]
+            heapq.heapify(self._waiting)
+            # From its end on: a look that takes long must leave time to draft.
+            self._look_at = self._clock.now().timestamp() + self._look_every
 
     def _new_look(self, at: float) -> Look:
         self._clock.read()
         self._rests = {key: until for key, until in self._rests.items() if until > at}
-        self._lead = lead_for(self._storage.counts([at + window for window in WINDOWS]), self._cost * _MARGIN)
+        counts = self._storage.counts([at + window for window in WINDOWS])
+        self._lead = lead_for([count - len(self._rests) for count in counts], self._cost * _MARGIN)
         return Look(self._storage, max(at + self._lead + 2 * self._look_every, self._furthest))
 
     def _forget_changed(self, look: Look) -> None:
@@ -138,16 +145,6 @@ class Leader:
             heapq.heapify(self._drafted)
             for key in changed:
                 del self._busy[key]
-
-    def _wait_for(self, found: Mapping[str, float]) -> None:
-        """What was found, and what this leader recorded while it looked."""
-        recorded = {key: at for at, key in self._waiting if key not in found}
-        self._waiting = [
-            (at, key)
-            for key, at in (*found.items(), *recorded.items())
-            if key not in self._busy and key not in self._rests
-        ]
-        heapq.heapify(self._waiting)
 
     def _read_some(self, now: datetime) -> None:
         latest = now.timestamp() + self._lead
@@ -162,13 +159,15 @@ class Leader:
         for key, at in picked.items():
             entry = entries.get(key)
             if entry is None:
-                self._rest(key, now, _BROKEN)
-            elif not entry.definition.enabled:
+                continue
+            if not entry.definition.enabled:
                 self._rest(key, now, _DISABLED)
             else:
                 self._busy[key] = at
                 self._furthest = max(self._furthest, at)
                 self._read.append(entry)
+        for key in self._storage.known(picked.keys() - entries.keys()):
+            self._rest(key, now, _BROKEN)
         self._cost_of_reading = (self._clock.now() - now).total_seconds() / len(picked)
 
     def _draft(self, entry: Entry, now: datetime) -> None:
@@ -210,6 +209,9 @@ class Leader:
             due.append(drafted)
             messages += len(drafted.messages)
         if not self._leads():
+            # Should this term go on after all, the next look finds them.
+            for drafted in due:
+                del self._busy[drafted.record.key]
             return
         self._sender.send(due)
         self._note([drafted.record for drafted in due], now)
@@ -227,5 +229,7 @@ class Leader:
             self._record_at = float("inf")
         for record in records:
             del self._busy[record.key]
+            if self._looking is not None:
+                self._looking.moved(record.key, record.score)
             if 0 <= record.score <= self._look_at + self._lead + self._look_every:
                 heapq.heappush(self._waiting, (record.score, record.key))

@@ -10,8 +10,8 @@ from scheduler.beat.storage import BATCH, Storage
 class Look:
     """Entries that may be due up to ``horizon`` (s of Unix time), and their scores, in ``found``.
 
-    It goes from the last one to the first: what the leader records meanwhile is moved to behind the place
-    where it reads, and makes it read some twice, never leave some out.
+    It goes from the last one to the first: what the leader sends meanwhile moves from where it will read to
+    where it has read. If somebody else moves an entry, another one may be left out, for the next look.
     """
 
     def __init__(self, storage: Storage, horizon: float) -> None:
@@ -26,6 +26,13 @@ class Look:
         self._read += len(page)
         self.found.update(page)
         return len(page) < BATCH
+
+    def moved(self, key: str, at: float) -> None:
+        """The leader recorded meanwhile that an entry is due then."""
+        if 0 <= at <= self._horizon:
+            self.found[key] = at
+        else:
+            self.found.pop(key, None)
 
     def changed(self, expected: Mapping[str, float]) -> set[str]:
         """Those that were deleted or are due at another time than expected: asked again, one by one."""

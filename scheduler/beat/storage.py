@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -137,6 +137,10 @@ class Storage:
         for batch in _batches(keys):
             found += self._client.zmscore(self._conf.schedule_key, list(batch))
         return found
+
+    def known(self, keys: Collection[str]) -> list[str]:
+        """Those that are not gone."""
+        return [key for key, at in zip(keys, self.scores(list(keys)), strict=True) if at is not None]
 
     def entries(self, keys: Sequence[str], now: datetime) -> list[Entry]:
         """The entries of these keys. What can't be read is logged and left out; what is gone is forgotten.

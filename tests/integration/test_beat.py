@@ -16,6 +16,8 @@ from redbeat import RedBeatSchedulerEntry
 from redbeat.schedules import rrule
 
 import scheduler
+from scheduler.beat import leader as leading
+from scheduler.beat import look, storage
 from scheduler.beat.clock import ServerClock
 from scheduler.beat.drafting import Sender, tick_id
 from scheduler.beat.entries import Entry
@@ -296,6 +298,49 @@ def test_an_entry_that_was_deleted_or_defined_anew_meanwhile_is_left_alone(bed: 
     bed.storage.record([Record.sent(entry, 1, later, later + HOUR) for entry in (gone, changed)])
     assert bed.storage.keys() == ["redbeat:two"]
     assert dict(bed.storage.due(bed.now.timestamp())) == {"redbeat:two": 0.0}
+
+
+def test_an_entry_that_is_deleted_and_saved_again_goes_on(bed: Bed) -> None:
+    """A deployment that replaces an entry would silence it for a minute, and lose ticks."""
+    bed.install(one=noop(2.0))
+    leader = bed.leader()
+    wait_until(lambda: leader.turn() > 0 and leader._waiting, "the leader has found it")
+    RedBeatSchedulerEntry.from_key("redbeat:one", app=bed.app).delete()
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        time.sleep(leader.turn() / 4)
+    assert bed.messages() == []
+    RedBeatSchedulerEntry("one", "noop", schedule(0.5), app=bed.app).save()
+    turn_until_sent(bed, leader, 3)
+
+
+def test_a_leader_that_is_not_sure_for_a_moment_goes_on(bed: Bed) -> None:
+    """What was due in that moment would not be sent again for as long as its term lasts."""
+    bed.install(one=noop(0.2))
+    sure = True
+    leader = Leader(bed.storage, bed.sender, ServerClock(bed.state.client), lambda: sure, look=0.1)
+    turn_until_sent(bed, leader, 1)
+    sure = False
+    wait_until(lambda: leader.turn() > 0 and not leader._drafted, "a tick is held back", timeout=10)
+    sure = True
+    turn_until_sent(bed, leader, 3)
+
+
+def test_what_is_sent_during_a_look_is_not_drafted_again(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a burst, thousands of drafts that nobody needs would make the ticks of others late."""
+    for module in (storage, look, leading):
+        monkeypatch.setattr(module, "BATCH", 5)
+    bed.install(**{f"e{number}": noop(0.8) for number in range(12)})
+    leader = Leader(bed.storage, bed.sender, ServerClock(bed.state.client), lambda: True, look=60)
+    wait_until(lambda: leader.turn() > 0 and len(leader._drafted) == 12, "all are drafted")
+    leader._look_at = float("-inf")
+    leader.turn()
+    due = leader._drafted[-1][0]
+    wait_until(lambda: ServerClock(bed.state.client).now() > due + timedelta(seconds=0.1), "all are due")
+    while leader._looking is not None:
+        leader.turn()
+    assert len(bed.messages()) == 12
+    assert min(at for at, _ in leader._waiting) > due.timestamp()
 
 
 def test_leaders_that_die_at_any_point_lose_and_double_nothing(bed: Bed) -> None:
