@@ -240,7 +240,9 @@ def judge(
     counts = Counter(task for task, _ in sent.arrivals)
     first = dict(reversed(sent.arrivals))
     arrivals = sorted(at for _, at in sent.arrivals)
-    gaps = [next((at for at in arrivals if at > kill), float("inf")) - kill for kill in killed]
+    begin = min(due.values(), default=0.0)
+    # Before the first tick is due, silence is no gap.
+    gaps = [next((at for at in arrivals if at > kill), float("inf")) - max(kill, begin) for kill in killed]
     return Verdict(
         expected=len(due),
         missing=sum(task not in counts for task in due),
