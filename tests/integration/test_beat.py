@@ -330,7 +330,7 @@ def test_what_is_sent_during_a_look_is_not_drafted_again(bed: Bed, monkeypatch: 
     """After a burst, thousands of drafts that nobody needs would make the ticks of others late."""
     for module in (storage, look, leading):
         monkeypatch.setattr(module, "BATCH", 5)
-    bed.install(**{f"e{number}": noop(0.8) for number in range(12)})
+    bed.install(**{f"e{number}": noop(2.0) for number in range(12)})
     leader = Leader(bed.storage, bed.sender, ServerClock(bed.state.client), lambda: True, look=60)
     wait_until(lambda: leader.turn() > 0 and len(leader._drafted) == 12, "all are drafted")
     leader._look_at = float("-inf")
