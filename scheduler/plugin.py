@@ -14,6 +14,7 @@ from celery.app.routes import Router as CeleryRouter
 from celery.app.routes import prepare
 from kombu.utils.imports import symbol_by_name
 
+from scheduler import installed
 from scheduler.caching.results import Results
 from scheduler.caching.tasks import TaskAnnotations, refuse_late
 from scheduler.connection import Connection
@@ -88,6 +89,7 @@ def install(
     app.amqp_cls = _amqp_class(app.amqp_cls)
     app.__dict__.pop("amqp", None)
     app.steps["consumer"].add(_NODE_STEP)
+    installed.remember(app)
     return installation(app)
 
 

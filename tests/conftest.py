@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from scheduler import installed
 from tests.support import servers
 from tests.support.servers import Server
 
@@ -25,6 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for name in {item.path.parent.name, item.path.stem} & set(_IN_TURN):
             item.add_marker(pytest.mark.xdist_group(name))
+
+
+@pytest.fixture(autouse=True)
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test decides anything on the broker of an application that another one left behind."""
+    monkeypatch.setattr(installed, "_apps", [])
 
 
 @pytest.fixture(scope="session")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from scheduler.agreement import renewal
-from scheduler.agreement.lease import Lease
+from scheduler.agreement.lease import Attempt, Lease
 from scheduler.agreement.lock import checked_ttl
 from scheduler.agreement.servers import voters
 from scheduler.agreement.vote import Outcome
 from scheduler.agreement.voters import Voters
+from scheduler.errors import SwitchyardError
 
 logger = logging.getLogger(__name__)
 
@@ -102,10 +102,32 @@ class Election:
         self.stop()
 
     def _stand(self, chosen: Voters) -> None:
+        try:
+            self._stand_until_stopped(chosen)
+        except SwitchyardError as exc:
+            logger.error("Nobody here stands for election %r any more: %s", self.name, exc)
+
+    def _stand_until_stopped(self, chosen: Voters) -> None:
+        decided = True
         while not self._stopping.is_set():
             lease = Lease(chosen, f"election:{self.name}", self.ttl)
-            if lease.acquire(math.inf, self._stopping.is_set).outcome is Outcome.WON:
+            attempt = lease.acquire(self.ttl, self._stopping.is_set)
+            decided = self._tell_whether_decided(attempt, decided)
+            if attempt.outcome is Outcome.WON:
                 self._lead(lease)
+
+    def _tell_whether_decided(self, attempt: Attempt, before: bool) -> bool:
+        decided = attempt.outcome in (Outcome.WON, Outcome.HELD)
+        if before and not decided and not self._stopping.is_set():
+            logger.warning(
+                "Election %r cannot be decided: too few of its servers can vote (%s). "
+                "Check that they run and let this machine in; it goes on trying.",
+                self.name,
+                ", ".join(attempt.failures) or "no answer",
+            )
+        elif decided and not before:
+            logger.warning("Election %r can be decided again.", self.name)
+        return decided
 
     def _lead(self, lease: Lease) -> None:
         self._over.clear()

@@ -101,12 +101,12 @@ class _Rule:
 
 
 def _check_names(key: str, signature: inspect.Signature) -> None:
-    named = {
-        field.partition(".")[0].partition("[")[0] for _, field, _, _ in string.Formatter().parse(key) if field
-    }
+    fields = [field for _, field, _, _ in string.Formatter().parse(key) if field is not None]
+    named = {field.partition(".")[0].partition("[")[0] for field in fields}
     if unknown := named - set(signature.parameters):
+        names = ", ".join(sorted(map(repr, unknown)))
         raise ConfigurationError(
-            f"exclusive key {key!r} names {', '.join(sorted(unknown))}, which the task does not take; "
+            f"exclusive key {key!r} names {names}, which the task does not take; "
             f"it takes {', '.join(signature.parameters) or 'nothing'}"
         )
 

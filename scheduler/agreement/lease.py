@@ -112,9 +112,12 @@ class Lease:
         split = any(ballot.granted for ballot in ballots)
         # A grant may still be on its way; who asks again finds it then.
         if split or (0 < len(ballots) < len(self._voters) and not in_line):
-            self._release(self._place)
+            place = self._place
+            self._voters.tell(lambda voter: voter.release(self.subject, self._owner, place))
         if split:
             left = min(left, random.uniform(0, _PAUSE))
+        if young := sum(ballot.granted and not ballot.remembers for ballot in ballots):
+            failures += (f"{young} began to remember less than a ttl ago and have no vote yet",)
         return Attempt(outcome, min(left, LISTEN), failures)
 
     def _renew(self) -> bool | None:

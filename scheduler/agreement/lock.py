@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
@@ -124,7 +125,7 @@ class Lock:
             return LockNotAcquired(
                 f"lock {self.name!r} is held by another, {tried}; wait longer, or try again later"
             )
-        said = ", ".join(attempt.failures) or "a server that was restarted has no vote for one ttl"
+        said = ", ".join(attempt.failures) or "no answer"
         return NoQuorum(
             f"lock {self.name!r} cannot be decided: too few of its servers can vote ({said}); "
             "check that they run and let this machine in"
@@ -144,9 +145,10 @@ def lock(
     ``ttl``: after so many seconds without a renewal it is free; while it is held it is renewed in the
     background every third of that. ``wait``: seconds to stand in the line for it, first come first served;
     None tries once. ``servers``: None is the broker of the current Celery application that uses Switchyard,
-    or else ``SWITCHYARD_BROKER_URL``; a list of redis URLs, each a server of its own that fails on its own,
-    decides by vote: a majority must grant, within a deadline for each server (a quarter of the ttl, 2 s at
-    most), and what a minority granted is given back at once. ``on_lost`` is called with the lock, in another
+    or of the one that was installed last, or else ``SWITCHYARD_BROKER_URL``; a list of redis URLs, each a
+    server of its own that fails on its own, decides by vote: a majority must grant, within a deadline for
+    each server (a quarter of the ttl, 2 s at most; the first connection to a broker may take three times
+    that), and what a minority granted is given back at once. ``on_lost`` is called with the lock, in another
     thread, if it could not be renewed in time; ``lock.lost`` says the same. Leaving the block then raises
     LockLost.
 
@@ -174,9 +176,9 @@ def lock(
 
 def checked_ttl(ttl: float) -> float:
     """The ttl. Raises ConfigurationError if none can keep it."""
-    if ttl < SHORTEST_TTL:
+    if not SHORTEST_TTL <= ttl < math.inf:
         raise ConfigurationError(
-            f"a ttl of {ttl!r} s is too short; give at least {SHORTEST_TTL} s, "
+            f"a ttl of {ttl!r} s is none that can be kept; give at least {SHORTEST_TTL} s, "
             "and more than the longest pause that a process of yours may take"
         )
     return ttl

@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
+from scheduler import installed
 from scheduler.agreement.voter import Voter
 from scheduler.agreement.voters import Voters
 from scheduler.broker import open_state
@@ -39,7 +40,7 @@ def voters(servers: Sequence[str] | None, ttl: float) -> Voters:
         return _several(_checked(servers), namespace, timeout)
     if app is None and _BROKER_URL not in os.environ:
         raise ConfigurationError(
-            "which server shall decide? No current Celery application uses Switchyard; call "
+            "which server shall decide? No Celery application of this process uses Switchyard; call "
             f"scheduler.install(app), pass servers=[url, ...] or set {_BROKER_URL}"
         )
     return _broker(os.environ[_BROKER_URL] if app is None else app, namespace, timeout)
@@ -52,9 +53,9 @@ def _own_namespace() -> str:
 
 
 def _installed_app() -> Any:
-    """The application of the running task, or else the current one, if it uses Switchyard."""
+    """The application of the running task, or else the current one, or else the last that was installed."""
     app = current_task.app if current_task else current_app._get_current_object()
-    return app if hasattr(app, "switchyard") else None
+    return app if hasattr(app, "switchyard") else installed.latest()
 
 
 def _checked(servers: Sequence[str]) -> tuple[str, ...]:

@@ -42,7 +42,9 @@ class Voters:
     def __len__(self) -> int:
         return len(self._seats)
 
-    def ask(self, operation: Callable[[Voter], T], enough: Callable[[Sequence[T]], bool]) -> Answers[T]:
+    def ask(
+        self, operation: Callable[[Voter], T], enough: Callable[[Sequence[T]], bool], wait: bool = True
+    ) -> Answers[T]:
         """Run the operation on all servers; return at the deadline, or once the answers are ``enough``."""
         if not self._lanes:
             return _collect([self._seats[0].run(operation)])
@@ -52,7 +54,11 @@ class Voters:
             pending = {lane.submit(seat.run, operation, deadline): seat.where for lane, seat in asked}
         except RuntimeError:  # the interpreter ends and lends no more threads: what is given back still goes
             return _collect([seat.run(operation, deadline) for seat in self._seats])
-        return _await(pending, deadline, enough)
+        return _await(pending, deadline if wait else 0.0, enough)
+
+    def tell(self, operation: Callable[[Voter], object]) -> None:
+        """Run the operation on all servers; if there are several, nobody waits for their answers."""
+        self.ask(operation, lambda answers: True, wait=not self._lanes)
 
     def listen(self, owner: str, seconds: float) -> None:
         """Wait until one server says that it is the owner's turn, or so many seconds."""

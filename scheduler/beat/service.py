@@ -48,11 +48,13 @@ class Beat:
         self._sender = Sender(app)
         self._wake = threading.Event()
         self._stopping = False
+        self._installed = False
         self.election = Election(election_name(app), ttl, on_gain=self._gained, on_loss=self._lost)
 
     def install(self) -> None:
         """Take the application's ``beat_schedule`` over into the storage. Raises ConfigurationError."""
         self._storage.install(schedule_of(self._app), self._clock.now())
+        self._installed = True
 
     def run(self) -> None:
         """Stand for election and lead when elected, until :meth:`stop`; then resign at once."""
@@ -69,9 +71,9 @@ class Beat:
                 if term is None:
                     self._wait(_AGAIN)
                     continue
-                if leader is None or term != led:
-                    leader, led = self._new_leader(), term
                 try:
+                    if leader is None or term != led:
+                        leader, led = self._new_leader(), term
                     self._wait(leader.turn())
                 except CONNECTION_ERRORS as exc:
                     _log.warning("Periodic tasks pause: %s; trying again in %g s.", exc, _AGAIN)
@@ -86,6 +88,9 @@ class Beat:
         self._wake.set()
 
     def _new_leader(self) -> Leader:
+        if self._installed and self._storage.is_empty() and (entries := schedule_of(self._app)):
+            _log.warning("The storage of periodic entries came back empty; beat_schedule is put there again.")
+            self._storage.install(entries, self._clock.now())
         return Leader(self._storage, self._sender, self._clock, lambda: self.election.is_leader, self._look)
 
     def _finish(self, leader: Leader | None) -> None:

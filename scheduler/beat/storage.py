@@ -114,6 +114,10 @@ class Storage:
             self._client.delete(*keys)
             self._client.srem(self._conf.statics_key, *batch)
 
+    def is_empty(self) -> bool:
+        """Whether nothing of any ``beat_schedule`` is here."""
+        return not self._client.exists(self._conf.statics_key)
+
     def counts(self, horizons: Sequence[float]) -> list[int]:
         """How many entries may be due up to each of these, in s of Unix time."""
         with self._client.pipeline(transaction=False) as pipe:

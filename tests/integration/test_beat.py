@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from scheduler.beat.entries import Entry
 from scheduler.beat.instants import next_instant
 from scheduler.beat.leader import CONNECTION_ERRORS, Leader
 from scheduler.beat.plan import Missed, plan
+from scheduler.beat.service import Beat
 from scheduler.beat.storage import Record, Storage
 from scheduler.broker import open_state
 from scheduler.settings import Settings
@@ -379,3 +381,23 @@ def instants_until(entry: Entry, last: datetime) -> Iterator[datetime]:
     while instant is not None and instant <= last:
         yield instant
         instant = next_instant(entry.definition.schedule, instant)
+
+
+def test_a_storage_that_came_back_empty_gets_the_schedule_again(clean_valkey: Server) -> None:
+    """A broker without persistence that restarts would end all periodic tasks until beat is restarted."""
+    app = make_app(clean_valkey.url(), scheduler.Settings(refresh=60))
+    app.conf.beat_schedule = {"one": noop(0.5)}
+    app.set_current()
+    beat = Beat(app, open_state(app, Settings()), ttl=1.0)
+    beat.install()
+    runs = threading.Thread(target=beat.run)
+    runs.start()
+    try:
+        client = clean_valkey.client()
+        wait_until(lambda: client.llen("celery") > 0, "it sends")
+        client.flushall()
+        wait_until(lambda: client.llen("celery") > 0, "it sends again")
+    finally:
+        beat.stop()
+        runs.join(20)
+        app.close()

@@ -146,3 +146,15 @@ def test_a_majority_elects_and_one_server_may_be_down(three: list[tuple[ExitStac
         wait_until(lambda: other.leads, "the other one leads", timeout=10)
         three[1][0].close()
         wait_until(lambda: not other.leads, "without a majority nobody leads", timeout=10)
+
+
+def test_an_election_that_nobody_can_decide_says_so_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """At night nobody would know why nothing leads."""
+    port = servers.free_port()
+    with scheduler.Election("nightly", ttl=0.5, servers=[f"redis://127.0.0.1:{port}/0"]) as candidate:
+        wait_until(lambda: "cannot be decided" in caplog.text, "it says so")
+        assert f"127.0.0.1:{port}" in caplog.text
+        with servers.redis_server(port, []):
+            wait_until(lambda: candidate.is_leader, "it leads when the server is there")
+            wait_until(lambda: "can be decided again" in caplog.text, "it says that too")
+    assert caplog.text.count("cannot be decided") == 1

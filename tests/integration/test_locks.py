@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -180,6 +181,18 @@ def test_without_servers_the_applications_broker_decides(
         app.close()
 
 
+def test_the_applications_broker_decides_in_every_thread(
+    clean_valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Celery's current application is the main thread's: others would have no lock, or one somewhere else."""
+    monkeypatch.setenv("SWITCHYARD_BROKER_URL", clean_valkey.url(1))
+    app = make_app(clean_valkey.url())
+    in_main = scheduler.lock("x", servers=[clean_valkey.url()])
+    with ThreadPoolExecutor(1) as other, in_main, pytest.raises(LockNotAcquired):
+        other.submit(scheduler.lock("x").acquire).result(timeout=10)
+    app.close()
+
+
 def test_more_threads_may_wait_than_kombu_has_connections(
     clean_valkey: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -302,12 +315,40 @@ def test_two_servers_that_are_silent_cost_no_more_than_the_deadline(three: Three
     """A partition would hang its callers, or not say which servers are silent."""
     urls = urls_of(three)
     for _, _, server in three[:2]:
-        server.client().execute_command("CLIENT", "PAUSE", 6000, "ALL")
+        server.client().execute_command("CLIENT", "PAUSE", 10000, "ALL")
     began = time.monotonic()
     with pytest.raises(NoQuorum) as refused:
-        scheduler.lock("x", ttl=2, servers=urls).acquire()
-    assert time.monotonic() - began < 3
+        scheduler.lock("x", ttl=8, servers=urls).acquire()
+    assert time.monotonic() - began < 3.5  # the deadline is 2 s, and nobody waits for a second one
     assert all(f"127.0.0.1:{port}: " in str(refused.value) for port, _, _ in three[:2])
+
+
+def test_a_young_cluster_says_what_it_waits_for(three: Three) -> None:
+    """Somebody would mend a server that is well."""
+    three[0][1].close()
+    with pytest.raises(NoQuorum, match="2 began to remember less than a ttl ago"):
+        scheduler.lock("x", ttl=5, servers=urls_of(three)).acquire()
+    wait_until(lambda: holders(*(server for _, _, server in three[1:])) == 0, "they have it back", timeout=2)
+
+
+def test_renewals_survive_a_machine_that_lends_no_threads(
+    clean_valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One refusal, and nothing would be renewed for as long as the process lives."""
+    refused = threading.Event()
+    start = threading.Thread.start
+
+    def refuse_once(thread: threading.Thread) -> None:
+        if not refused.is_set() and threading.current_thread().name == "switchyard-renewal":
+            refused.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+    with scheduler.lock("x", ttl=1.5, servers=[clean_valkey.url()]) as held:
+        assert refused.wait(10)
+        threading.Event().wait(2)
+        assert not held.lost
 
 
 def test_a_server_that_comes_back_empty_lets_no_second_holder_in(three: Three) -> None:
