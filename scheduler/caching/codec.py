@@ -89,4 +89,8 @@ def _msgpack(max_bytes: int) -> Codec:
         raise ConfigurationError(
             "serializer 'msgpack' needs the package msgpack; pip install 'celery-switchyard[msgpack]'"
         ) from None
-    return Codec(msgpack.packb, msgpack.unpackb, lambda raws: list(map(msgpack.unpackb, raws)), max_bytes)
+
+    def unpack(raw: bytes) -> Any:
+        return msgpack.unpackb(raw, strict_map_key=False)
+
+    return Codec(msgpack.packb, unpack, lambda raws: list(map(unpack, raws)), max_bytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from redis import Redis
@@ -14,22 +15,31 @@ from scheduler.replies import text
 from scheduler.view import View
 
 
+class Stage(StrEnum):
+    """How far a task is."""
+
+    #: Its caller may die before it is published: nobody else may rely on it.
+    PUBLISHING = "publishing"
+    WAITING = "waiting"
+    RUNNING = "running"
+
+
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """Which task computes a key, and whether it runs already or still waits in a queue."""
+    """Which task computes a key, and how far it is."""
 
     task_id: str
-    running: bool = False
+    stage: Stage = Stage.WAITING
 
     def record(self) -> str:
         """How Redis keeps it."""
-        return f"{'running' if self.running else 'waiting'}:{self.task_id}"
+        return f"{self.stage}:{self.task_id}"
 
     @classmethod
     def read(cls, record: str) -> Flight:
         """The flight that :meth:`record` wrote."""
-        state, _, task_id = record.partition(":")
-        return cls(task_id, state == "running")
+        stage, _, task_id = record.partition(":")
+        return cls(task_id, Stage(stage))
 
 
 class Flights(View):

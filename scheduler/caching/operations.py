@@ -79,12 +79,11 @@ class Operations:
         self, key: str, lifetime: Lifetime, kind: bytes, payload: bytes, above: bytes, until_ms: int
     ) -> Command:
         """Write an entry until then by the server's clock; the reply is its mark, or ``b""`` if too late."""
-        ttl, stale = int(lifetime.ttl * 1000), int(lifetime.stale * 1000)
         return _call(
             "cache_put",
             (self.keys.life, self.keys.entry(key)),
-            max(1, ttl),
-            stale,
+            lifetime.fresh_ms(),
+            int(lifetime.stale * 1000),
             kind,
             payload,
             above,

@@ -68,9 +68,14 @@ class ClusterStore:
     def write(self, payloads: Mapping[str, bytes], lifetime: Lifetime, deadline: Deadline) -> bool:
         """Whether every entry reached the cluster."""
         stale = int(lifetime.stale * 1000)
-        kept = max(1, int(lifetime.ttl * 1000)) + stale
         calls = {
-            key: ("SET", self._keys.entry(key), b"%010d%s" % (stale, payload), "PX", kept)
+            key: (
+                "SET",
+                self._keys.entry(key),
+                b"%010d%s" % (stale, payload),
+                "PX",
+                lifetime.fresh_ms() + stale,
+            )
             for key, payload in payloads.items()
         }
         return len(self._run(calls, deadline)) == len(calls)

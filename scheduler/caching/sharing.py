@@ -22,7 +22,7 @@ from celery.states import PROPAGATE_STATES
 from celery.utils import uuid
 from redis.exceptions import RedisError
 
-from scheduler.caching.flights import Flight
+from scheduler.caching.flights import Flight, Stage
 from scheduler.caching.node_figures import Cell, count
 from scheduler.caching.results import Remembered, Results
 from scheduler.errors import BrokerUnreachable, NotCacheable
@@ -36,6 +36,8 @@ QUEUED_S = 300.0
 WAIT_S = 60.0
 #: Between two looks at whether the other one is done, in seconds.
 _LOOK_S = 0.05
+#: The same for whether another call has published its task, which takes a few ms.
+_PUBLISHED_LOOK_S = 0.005
 
 #: The flights can't be asked: everybody computes, as without a cache.
 _UNKNOWN = (RedisError, BrokerUnreachable, OSError)
@@ -43,9 +45,9 @@ _UNKNOWN = (RedisError, BrokerUnreachable, OSError)
 
 def publish_once(task: Any, results: Results, key: str, publish: Callable[[str], Any]) -> Any:
     """The result of the task that computes ``key``; if none does, ``publish`` starts one with this id."""
-    mine = Flight(uuid())
+    mine = Flight(uuid(), Stage.PUBLISHING)
     try:
-        holder = _join(task, results, key, mine)
+        holder = _join_published(task, results, key, mine)
     except _UNKNOWN as exc:
         logger.warning("%s: identical calls are not shared, the broker does not say: %s.", task.name, exc)
         return publish(mine.task_id)
@@ -60,15 +62,26 @@ def publish_once(task: Any, results: Results, key: str, publish: Callable[[str],
         raise
     count(Cell.PUBLISHED)
     with suppress(*_UNKNOWN):
-        results.flights.change(key, mine, mine, QUEUED_S)
+        results.flights.change(key, mine, Flight(mine.task_id), QUEUED_S)
     return published
+
+
+def _join_published(task: Any, results: Results, key: str, mine: Flight) -> Flight:
+    """Who has the flight, this caller or a task that is surely published: one that is not may never be."""
+    # A caller that died while it published holds the flight for a lease.
+    give_up = time.monotonic() + 2 * results.lease
+    while (holder := _join(task, results, key, mine)).stage is Stage.PUBLISHING and holder != mine:
+        if time.monotonic() > give_up:
+            return mine
+        time.sleep(_PUBLISHED_LOOK_S)
+    return holder
 
 
 def _join(task: Any, results: Results, key: str, mine: Flight) -> Flight:
     """Who has the flight; one whose task failed or was revoked before it ran is ended first."""
     flights, lease = results.flights, results.lease
     holder = flights.join(key, mine, lease)
-    if holder == mine or holder.running:
+    if holder == mine or holder.stage is not Stage.WAITING:
         return holder
     if task.AsyncResult(holder.task_id).state in PROPAGATE_STATES:
         flights.end(key, holder)
@@ -78,7 +91,7 @@ def _join(task: Any, results: Results, key: str, mine: Flight) -> Flight:
 
 def run_once(task: Any, results: Results, key: str, ttl: float, body: Callable[[], Any]) -> Any:
     """On a node: the result under ``key``, computed by ``body`` if no other task does."""
-    mine = Flight(task.request.id, running=True)
+    mine = Flight(task.request.id, Stage.RUNNING)
     # Nobody could get the result of such a task, so nobody may be told to wait for it.
     alone = get_actual_ignore_result(task, task.request)
     give_up = time.monotonic() + WAIT_S

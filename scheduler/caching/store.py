@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,6 +25,12 @@ class Lifetime:
 
     ttl: float
     stale: float = 0.0
+    #: Share of the ttl that chance may cut, anew for each entry.
+    jitter: float = 0.0
+
+    def fresh_ms(self) -> int:
+        """For how long one entry is fresh, in ms."""
+        return max(1, int(self.ttl * (1 - random.random() * self.jitter) * 1000))
 
 
 class Standing(StrEnum):

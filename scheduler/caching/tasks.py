@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from celery.app.annotations import prepare, resolve_all
 from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
-from celery.result import EagerResult
+from celery.result import AsyncResult
 from celery.states import SUCCESS
 from redis.exceptions import RedisError
 
@@ -91,10 +91,16 @@ class CachedCalls:
     def invalidate(self, **fields: Any) -> bool:
         """Forget the result for these fields of the key; one that is computed now will not be kept either.
 
+        A field that is left out has its argument's default.
         False if a server could not be asked: it may serve the old result until its TTL. On other nodes the
         old result may be served for a moment (see NearCache). Raises ConfigurationError.
         """
-        key = f"{self._task}:{self._template.key_of_fields(fields, self._task)}"
+        defaults = {
+            name: parameter.default
+            for name, parameter in self._signature.parameters.items()
+            if name in self._template.fields and parameter.default is not parameter.empty
+        }
+        key = f"{self._task}:{self._template.key_of_fields(defaults | fields, self._task)}"
         try:
             self._results.flights.cancel(key)
         except (RedisError, BrokerUnreachable):
@@ -102,13 +108,22 @@ class CachedCalls:
             return False
         return self._results.forget(key)
 
-    def answer(self, key: str) -> EagerResult | None:
+    def answer(self, task: Any, key: str) -> AsyncResult[Any] | None:
         """A finished result, with the id of the task that computed it, if one is kept."""
         found = self._results.load(key)
         if found is None:
             return None
         count(Cell.ANSWERED)
-        return EagerResult(found.task_id, found.value, SUCCESS, name=self._task)
+        result: AsyncResult[Any] = task.AsyncResult(found.task_id)
+        # As Celery keeps it once it was fetched: the backend is not asked, and may have forgotten it.
+        result._cache = {
+            "task_id": found.task_id,
+            "status": SUCCESS,
+            "result": found.value,
+            "traceback": None,
+            "children": [],
+        }
+        return result
 
     def publish(self, task: Any, key: str, send: Callable[[str], Any]) -> Any:
         """The task that computes the key now, or a new one."""
@@ -172,7 +187,7 @@ def _apply_async(calls: CachedCalls, celerys: Callable[..., Any]) -> Callable[..
         def send(task_id: str) -> Any:
             return celerys(self, args, kwargs, task_id=task_id, **options)
 
-        answer = calls.answer(key)
+        answer = calls.answer(self, key)
         return calls.publish(self, key, send) if answer is None else answer
 
     return apply_async

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
 from scheduler.caching.store import Lifetime
@@ -35,4 +34,4 @@ class Ttl:
                 f"ttl={wanted} and stale={stale} s are not within 0 and longest_ttl={self.longest} s; "
                 "choose a shorter life or raise longest_ttl"
             )
-        return Lifetime(wanted * (1 - random.random() * self.jitter), stale)
+        return Lifetime(wanted, stale, self.jitter)

@@ -1,5 +1,5 @@
 -- A task that starts takes the flight of its key, unless another one is running already. From a task that
--- still waits in a queue it is taken: that one will find the result when its turn comes.
+-- still waits in a queue, or is not even there, it is taken: that one will find the result when its turn comes.
 --
 -- KEYS  1 flight
 -- ARGV  1 record of the task, as running  2 how long it is held, in ms

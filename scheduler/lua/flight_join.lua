@@ -1,8 +1,8 @@
 -- Takes the flight of a key, one execution that identical calls share, or finds out which task has it.
 --
 -- KEYS  1 flight
--- ARGV  1 record of the task that would have it, as waiting  2 how long it is held, in ms
--- Returns the record of the task that has it now: "waiting:<task id>" or "running:<task id>"
+-- ARGV  1 record of the task that would have it, as publishing  2 how long it is held, in ms
+-- Returns the record of the task that has it now: "publishing:<task id>", "waiting:..." or "running:..."
 --
 -- Invariant: a flight belongs to one task at a time, and ends by itself if its task never says a word.
 

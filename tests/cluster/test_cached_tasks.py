@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from celery import Celery, chain, chord, group
 from celery.exceptions import TaskRevokedError
-from celery.result import AsyncResult, EagerResult
+from celery.result import AsyncResult, ResultSet
 from celery.signals import before_task_publish
 
 import scheduler
+from scheduler.caching.flights import Flight, Stage
+from tests.support import servers
 from tests.support.app import make_app
 from tests.support.nodes import environment, is_up, node_of, state_of, worker
 from tests.support.servers import Server, free_port
@@ -36,12 +38,20 @@ def shop(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         wait_until(lambda: all(is_up(valkey, name) for name in POOLS), "all nodes are up", timeout=60)
         app = make_app(valkey.url())
         yield app
-        app.close()
+        close(app)
 
 
 def runs(server: Server, sku: str) -> list[str]:
     """Ids of the tasks that ran the body."""
     return [task_id.decode() for task_id in server.client(63).lrange(f"price {sku}", 0, -1)]
+
+
+def close(app: Celery) -> None:
+    """Let go of all connections, those to the cache and to the flights as well."""
+    results = app.tasks["price"].cached._results
+    results._cache().close()
+    results.flights.client.connection_pool.disconnect()
+    app.close()
 
 
 @pytest.fixture
@@ -65,11 +75,39 @@ def test_a_kept_result_is_an_answer_without_a_task(
     first = price.delay("kept")
     assert first.get(timeout=TIMEOUT) == "kept EUR 1"
     again = price.apply_async(("kept",), {"currency": "EUR"}, queue="celery")
-    assert isinstance(again, EagerResult)
+    assert again.ready()
     assert (again.ready(), again.state, again.get(), again.id) == (True, "SUCCESS", "kept EUR 1", first.id)
     assert shop.AsyncResult(again.id).get(timeout=TIMEOUT) == "kept EUR 1"
     assert published == [first.id]
     assert price.delay("kept", "USD").get(timeout=TIMEOUT) == "kept USD 2"
+
+
+def test_a_kept_result_stands_beside_others_in_a_set(shop: Celery) -> None:
+    """Code that gathers results would fail once one of them is known already."""
+    price = shop.tasks["price"]
+    price.delay("set").get(timeout=TIMEOUT)
+    known, other = price.delay("set"), shop.tasks["add"].delay(1, 2)
+    assert ResultSet([known, other]).get(timeout=TIMEOUT) == ["set EUR 1", 3]
+    assert ResultSet([other, known]).join(timeout=TIMEOUT) == [3, "set EUR 1"]
+
+
+def test_a_caller_that_died_while_it_published_holds_others_for_a_lease_at_most(shop: Celery) -> None:
+    """They would wait for ever for a task that does not exist."""
+    price = shop.tasks["price"]
+    key = price.cached.key(("ghost",), {})
+    ghost = Flight("ghost", Stage.PUBLISHING)
+    assert price.cached._results.flights.join(key, ghost, 1.5) == ghost
+    result = price.delay("ghost")
+    assert result.id != "ghost"
+    assert result.get(timeout=TIMEOUT) == "ghost EUR 1"
+
+
+def test_a_field_with_a_default_need_not_be_named_to_invalidate(shop: Celery) -> None:
+    """What ``delay`` may leave out, whoever forgets the result would have to know."""
+    price = shop.tasks["price"]
+    assert price.delay("stock").get(timeout=TIMEOUT) == "stock EUR 1"
+    assert price.cached.invalidate(sku="stock")
+    assert price.delay("stock").get(timeout=TIMEOUT) == "stock EUR 2"
 
 
 def test_a_hundred_simultaneous_callers_run_the_body_once(shop: Celery, valkey: Server) -> None:
@@ -180,7 +218,6 @@ def test_a_call_with_more_to_say_is_published(
         option = {"link": shop.tasks["record"].si("linked", "yes")}
     result = price.apply_async(("more",), **option)
     assert isinstance(result, AsyncResult)
-    assert not isinstance(result, EagerResult)
     assert published == [result.id]
     if "link" in option:
         wait_until(lambda: valkey.client(63).llen("linked") == 1, "the link is called")
@@ -225,8 +262,13 @@ def figures(server: Server, name: str) -> Any:
     return node.load.cache
 
 
-def test_a_killed_node_holds_callers_no_longer_than_its_lease(clean_valkey: Server, tmp_path: Path) -> None:
+def test_a_killed_node_holds_callers_no_longer_than_its_lease(tmp_path: Path) -> None:
     """Everybody who shares a task would wait for a process that is gone."""
+    with servers.running("valkey") as own:  # the nodes of the other tests would take its tasks
+        _kill_while_it_computes(own, tmp_path)
+
+
+def _kill_while_it_computes(clean_valkey: Server, tmp_path: Path) -> None:
     app = make_app(clean_valkey.url())
     with (
         worker(clean_valkey, tmp_path, "dies", lease=2.0, slots=1) as dies,
@@ -244,4 +286,4 @@ def test_a_killed_node_holds_callers_no_longer_than_its_lease(clean_valkey: Serv
         # Its lease, at most another one until a node may reap, the run itself.
         assert time.monotonic() - at < 15
         assert runs(clean_valkey, "crash") == [first.id] * 2
-    app.close()
+    close(app)

@@ -78,6 +78,15 @@ def test_a_caller_sees_what_was_set_and_not_what_was_deleted_cleared_or_expired(
     assert cache.figures.errors == 0
 
 
+def test_keys_that_are_set_together_do_not_expire_together(servers: list[Server], open_cache: Open) -> None:
+    """Broken if all of a batch must be computed anew at the same moment."""
+    assert open_cache(servers[0], jitter=0.5).set_many(VALUES, ttl=1000)
+    with servers[0].client() as client:
+        lives = [client.pttl(name) for name in client.scan_iter("cache:e:*")]
+    assert len(lives) == len(VALUES)
+    assert max(lives) - min(lives) > 100_000
+
+
 def test_a_url_names_a_password_and_a_database(servers: list[Server], open_cache: Open) -> None:
     """Broken if a server with a password cannot be used, or the wrong one is an error for the caller."""
     server, url = servers[0], f"redis://:secret@127.0.0.1:{servers[0].port}/3"

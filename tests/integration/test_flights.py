@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from scheduler.caching.flights import Flight, Flights
+from scheduler.caching.flights import Flight, Flights, Stage
 from scheduler.keys import Keys
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 
 ONE, OTHER = Flight("one"), Flight("other")
-RUNS = Flight("one", running=True)
+RUNS = Flight("one", Stage.RUNNING)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_starting_task_takes_it_from_a_waiting_one_only(flights: Flights) -> N
     """A task with a slot would wait for one without, and both for ever; or two would compute at once."""
     flights.join("k", OTHER, 60)
     assert flights.board("k", RUNS, 60) == RUNS
-    assert flights.board("k", Flight("third", running=True), 60) == RUNS
+    assert flights.board("k", Flight("third", Stage.RUNNING), 60) == RUNS
     assert flights.board("k", RUNS, 60) == RUNS, "a task that was delivered again goes on"
 
 
@@ -50,10 +50,10 @@ def test_what_is_over_is_not_brought_back(flights: Flights, gone: str) -> None:
     elif gone == "cancelled":
         flights.cancel("k")
     else:
-        flights.board("k", Flight("other", running=True), 60)
+        flights.board("k", Flight("other", Stage.RUNNING), 60)
     assert not flights.change("k", ONE, ONE, 60)
     assert not flights.end("k", ONE)
-    expected = Flight("other", running=True) if gone == "taken over" else OTHER
+    expected = Flight("other", Stage.RUNNING) if gone == "taken over" else OTHER
     assert flights.join("k", OTHER, 60) == expected
 
 

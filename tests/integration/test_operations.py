@@ -8,6 +8,7 @@ from scheduler.models import NodeState, Selector
 from scheduler.replies import Crash
 from tests.support.cluster import Cluster
 from tests.support.servers import Server
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -196,8 +197,10 @@ def test_a_server_that_lost_its_last_writes_gives_no_number_twice(cluster: Clust
     state = cluster.state
     state.client.rpush("q", "m1", "m0")
     before = [int(receipt) for receipt, _ in cluster.claim("a", 2)]
+    crashed_at = state.now_ms()
     state.client.set(state.keys.seq, 1)
     state.client.set(state.keys.epoch, 1)
+    wait_until(lambda: state.now_ms() > crashed_at, "a restart takes a millisecond")
     cluster.place("m2", "a")
     state.client.rpush("q", "m3")
     after = [int(receipt) for receipt, _ in cluster.claim("a", 2)]
