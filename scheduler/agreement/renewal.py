@@ -67,15 +67,15 @@ class Renewals:
             self._wakes_at = None
 
     def _act_on(self, kept: _Kept) -> None:
-        valid = kept.lease.valid
-        kept.due = kept.lease.until if valid else float("inf")
         try:
-            _in_background(*((self._renew, kept) if valid else (kept.lost,)))
+            if kept.lease.valid:
+                kept.due = kept.lease.until
+                _in_background(self._renew, kept)
+            else:
+                _in_background(kept.lost)
+                del self._kept[kept.lease]
         except RuntimeError:  # the machine lends no more threads now
             kept.due = now() + kept.lease.ttl * _RETRY_SHARE
-            return
-        if not valid:
-            del self._kept[kept.lease]
 
     def _renew(self, kept: _Kept) -> None:
         renewed = kept.lease.renew()

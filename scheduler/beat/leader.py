@@ -156,15 +156,12 @@ class Leader:
         if not picked:
             return
         entries = {entry.key: entry for entry in self._storage.entries(list(picked), now)}
-        for key, at in picked.items():
-            entry = entries.get(key)
-            if entry is None:
-                continue
+        for key, entry in entries.items():
             if not entry.definition.enabled:
                 self._rest(key, now, _DISABLED)
             else:
-                self._busy[key] = at
-                self._furthest = max(self._furthest, at)
+                self._busy[key] = picked[key]
+                self._furthest = max(self._furthest, picked[key])
                 self._read.append(entry)
         for key in self._storage.known(picked.keys() - entries.keys()):
             self._rest(key, now, _BROKEN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from scheduler.beat.storage import BATCH, Storage
 
@@ -35,9 +35,7 @@ class Look:
             self.found.pop(key, None)
 
     def changed(self, expected: Mapping[str, float]) -> set[str]:
-        """Those that were deleted or are due at another time than expected: asked again, one by one."""
+        """Those that were deleted or are due at another time than expected; asked for once more."""
         suspects = [key for key, at in expected.items() if self.found.get(key) != at]
-        return {key for key, at in self._scores(suspects) if at != expected[key]}
-
-    def _scores(self, keys: list[str]) -> Iterable[tuple[str, float | None]]:
-        return zip(keys, self._storage.scores(keys), strict=True)
+        scores = self._storage.scores(suspects)
+        return {key for key, at in zip(suspects, scores, strict=True) if at != expected[key]}
