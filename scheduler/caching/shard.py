@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from scheduler.caching.breaker import Breaker, Decision
 from scheduler.caching.entry import LIFE
 from scheduler.caching.figures import Counters
 from scheduler.caching.link import Address, Link
 from scheduler.caching.operations import Admission, Command, Operations, read_admission
+from scheduler.caching.refusals import Refusals
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,15 @@ class Shard:
     It is ``doubted`` until it is known that it missed no write; reads then ask the other owners too.
     """
 
-    def __init__(self, name: str, url: str, weight: int, operations: Operations, counters: Counters) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        weight: int,
+        operations: Operations,
+        counters: Counters,
+        refusals: Refusals,
+    ) -> None:
         self.name = name
         self.weight = weight
         self.breaker = Breaker()
@@ -46,6 +55,7 @@ class Shard:
         self.life = b""
         self._operations = operations
         self._counters = counters
+        self._refusals = refusals
         self._clock_ms = 0.0
         self._address = Address(url)
         self._idle: list[Link] = []
@@ -73,6 +83,10 @@ class Shard:
         """The server misses nothing, unless it was doubted again since there were so many ``doubts``."""
         if self.doubts == doubts:
             self.doubted = False
+
+    def took_write(self) -> None:
+        """The server does what it is told, if it refused to before."""
+        self._refusals.taken(f"server {self.name}")
 
     def now_ms(self) -> float:
         """The server's clock as it was when last looked at, plus the time since: never ahead of the clock."""
@@ -173,6 +187,8 @@ class Shard:
     def _failed(self, exc: Exception) -> None:
         self._counters.failed()
         self.doubt()
+        if isinstance(exc, ResponseError):
+            self._refusals.refused(f"server {self.name}", exc)
         if self.breaker.failed(time.monotonic()):
             logger.warning("cache server %s is left out: %s; its keys are served without it", self.name, exc)
 

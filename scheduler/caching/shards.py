@@ -10,6 +10,7 @@ from scheduler.caching.addresses import server_name
 from scheduler.caching.figures import Counters
 from scheduler.caching.keys import CacheKeys
 from scheduler.caching.operations import REMEMBERED, Operations
+from scheduler.caching.refusals import Refusals
 from scheduler.caching.ring import Ring
 from scheduler.caching.shard import Shard
 from scheduler.errors import ConfigurationError
@@ -30,8 +31,9 @@ class Shards:
         by_name = {server_name(url): weight for url, weight in weights.items()}
         _require(weights, by_name, replicas)
         self.operations = Operations(keys, _digest(by_name, replicas), longest_ttl)
+        refusals = Refusals()
         self._by_name = shards = {
-            name: Shard(name, urls[name], weight, self.operations, counters)
+            name: Shard(name, urls[name], weight, self.operations, counters, refusals)
             for name, weight in by_name.items()
         }
         ring = Ring(by_name, replicas)

@@ -141,6 +141,7 @@ class Writer:
             for write, reply in zip(batches[shard], replies, strict=True):
                 if taken(write, reply):
                     write.took.append(shard)
+                    shard.took_write()
                 else:
                     shard.doubt()
 

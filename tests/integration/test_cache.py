@@ -253,6 +253,27 @@ def test_no_server_is_a_miss_within_the_deadline_logged_once(
     assert cache.get_many(KEYS) == VALUES
 
 
+def test_a_server_that_refuses_writes_is_logged_once_until_it_takes_them(
+    servers: list[Server], open_cache: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Broken if nobody hears of a full or read-only server because it still answers whoever reads."""
+    caplog.set_level(logging.INFO, "scheduler.caching.refusals")
+    cache = open_cache(servers[0])
+    assert cache.set("a", 1)
+    with closing(servers[0].client()) as client:
+        client.config_set("maxmemory", 1)
+        for number in range(5):
+            assert not cache.set("a", number)
+            assert cache.get("a") == 1
+        assert cache.figures.errors >= 5
+        client.config_set("maxmemory", 0)
+    wait_until(lambda: cache.set("a", 2), "the server is tried again")
+    refused, taken = (record.getMessage() for record in caplog.records)
+    assert "refuses" in refused
+    assert "maxmemory" in refused
+    assert "takes writes again" in taken
+
+
 def test_one_of_many_callers_computes(open_cache: Open) -> None:
     """Broken if a cold key is a stampede."""
     caches = [open_cache() for _ in range(3)]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -58,15 +62,74 @@ def test_one_computes_and_a_stale_value_is_kept_on(cache: scheduler.Cache) -> No
     assert cache.get_or_compute("sum", lambda: 3, ttl=60, stale=60) == 3
 
 
+def test_nobody_waits_past_the_deadline_for_nodes_that_hang(nodes: list[Server]) -> None:
+    """Broken if callers queue for redis-py's look at the layout, or a silent node takes the others along."""
+    deadline = 0.25
+    url = f"redis+cluster://127.0.0.1:{nodes[0].port}"
+    with closing(scheduler.Cache([url], deadline=deadline)) as cache:
+        assert cache.set_many(dict.fromkeys(KEYS, 1))
+        nodes[0].pause()
+        try:
+            cache.get_many(KEYS)
+            assert len(cache.get_many(KEYS)) > len(KEYS) / 2
+            for node in nodes[1:]:
+                node.pause()
+            with ThreadPoolExecutor(32) as callers:
+                slowest = max(callers.map(lambda key: _seconds(lambda: cache.get(key)), KEYS * 4))
+            # What a busy machine adds; without the bulkhead it was 6 s.
+            assert slowest < deadline + 1.0
+        finally:
+            for node in nodes:
+                node.resume()
+        wait_until(lambda: len(cache.get_many(KEYS)) == len(KEYS), "all nodes are asked again")
+
+
+def test_a_node_that_refuses_writes_is_logged_once(
+    nodes: list[Server], cache: scheduler.Cache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Broken if nobody hears of a full node because it still answers whoever reads."""
+    caplog.set_level(logging.INFO, "scheduler.caching.refusals")
+    assert cache.set("a", 1)
+    owner = next(node for node in nodes if cache.owners("a") == [f"127.0.0.1:{node.port}"])
+    with closing(owner.client()) as client:
+        client.config_set("maxmemory", 1)
+        for _ in range(5):
+            assert not cache.set("a", 2)
+            assert cache.get("a") == 1
+        client.config_set("maxmemory", 0)
+    wait_until(lambda: cache.set("a", 3), "the node is tried again")
+    refused, taken = (record.getMessage() for record in caplog.records)
+    assert "maxmemory" in refused
+    assert "takes writes again" in taken
+
+
+def test_keys_that_moved_are_followed(nodes: list[Server], cache: scheduler.Cache) -> None:
+    """Broken if a change of the cluster's layout turns its keys into misses, or its writes into failures."""
+    key = KEYS[0]
+    assert cache.set(key, 1)
+    source = next(node for node in nodes if cache.owners(key) == [f"127.0.0.1:{node.port}"])
+    target = nodes[1] if source is nodes[0] else nodes[0]
+    slot = redis_cluster.slot(source, cache.keys.entry(key))
+    assert cache.delete(key)
+    redis_cluster.move(nodes, slot, target)
+    assert cache.set(key, 2)
+    assert cache.get_many(KEYS) == {key: 2}
+    assert cache.owners(key) == [f"127.0.0.1:{target.port}"]
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.monotonic()
+    call()
+    return time.monotonic() - began
+
+
 def test_a_dead_node_costs_misses_never_errors(cache: scheduler.Cache, nodes: list[Server]) -> None:
     """Broken if a caller sees a node die, or waits for it for longer than the deadline."""
     cache.set_many(dict.fromkeys(KEYS, 1))
     nodes[2].kill()
     slowest = 0.0
     for key in KEYS:
-        began = time.monotonic()
-        cache.get(key)
-        slowest = max(slowest, time.monotonic() - began)
+        slowest = max(slowest, _seconds(partial(cache.get, key)))
     assert cache.figures.errors > 0
     assert slowest < 2.0
     assert cache.get_many(KEYS) is not None

@@ -43,6 +43,18 @@ def running(folder: Path) -> Iterator[list[Server]]:
         yield nodes
 
 
+def slot(node: Server, name: str) -> int:
+    """The slot that a name is in."""
+    return int(_call(node, "CLUSTER KEYSLOT", name))
+
+
+def move(nodes: list[Server], slot: int, target: Server) -> None:
+    """Give an empty slot to a node."""
+    owner = _call(target, "CLUSTER MYID").decode()
+    for node in [target, *nodes]:
+        _call(node, "CLUSTER SETSLOT", slot, "NODE", owner)
+
+
 def _agrees(node: Server) -> bool:
     info = _call(node, "CLUSTER INFO")
     return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(_NODES)
