@@ -111,7 +111,7 @@ class Cache:
         return self._store.owners(key)
 
     def servers(self) -> list[ServerState]:
-        """Each server with what it is good for, asked now."""
+        """Each server with what it is good for, asked now, all at the same time."""
         return self._store.states()
 
     def close(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from scheduler.caching.node_figures import Cell, count
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -21,7 +23,7 @@ class Figures:
 
 
 class Counters:
-    """Counts what threads do at the same time."""
+    """Counts what threads do at the same time; errors and repairs for the node's heartbeat as well."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,11 +39,13 @@ class Counters:
         """A server did not do what it was asked."""
         with self._lock:
             self._errors += 1
+        count(Cell.ERRORS)
 
     def repaired(self, entries: int) -> None:
         """So many entries were written again to a server that lacked them."""
         with self._lock:
             self._repairs += entries
+        count(Cell.REPAIRS, entries)
 
     def figures(self) -> Figures:
         """The counts of now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from multiprocessing import current_process
 from typing import TYPE_CHECKING
@@ -26,8 +26,10 @@ class Cell(IntEnum):
     ANSWERED = 4
     JOINED = 5
     PUBLISHED = 6
-    NEAR_ENTRIES = 7
-    NEAR_BYTES = 8
+    ERRORS = 7
+    REPAIRS = 8
+    NEAR_ENTRIES = 9
+    NEAR_BYTES = 10
 
 
 _GAUGES = (Cell.NEAR_ENTRIES, Cell.NEAR_BYTES)
@@ -40,6 +42,8 @@ _FAMILIES = (
     (Cell.ANSWERED, "switchyard_cached_calls_answered", "Calls answered without publishing"),
     (Cell.JOINED, "switchyard_cached_calls_joined", "Calls that share a task under way"),
     (Cell.PUBLISHED, "switchyard_cached_calls_published", "Calls that published a task"),
+    (Cell.ERRORS, "switchyard_cache_errors", "Tries at a cache server that failed"),
+    (Cell.REPAIRS, "switchyard_cache_repairs", "Values written again to a cache server that lacked them"),
     (Cell.NEAR_ENTRIES, "switchyard_near_cache_entries", "Values in the node's own memory"),
     (Cell.NEAR_BYTES, "switchyard_near_cache_bytes", "Bytes of values in the node's own memory"),
 )
@@ -98,6 +102,16 @@ def cache_families(nodes: Iterable[Node]) -> list[Metric]:
             family.add_metric([node], figures.get(cell.name.lower(), 0))
         families.append(family)
     return families
+
+
+def hit_rates(figures: Mapping[str, int]) -> tuple[float | None, float | None]:
+    """Shares of a node's look-ups, 0 to 1, that its own memory answered, and that it or the servers did.
+
+    None if it looked nothing up.
+    """
+    hits, misses, found = (figures.get(name, 0) for name in ("near_hits", "near_misses", "found"))
+    asked = hits + misses
+    return (round(hits / asked, 4), round((hits + found) / asked, 4)) if asked else (None, None)
 
 
 def node_figures() -> dict[str, int]:

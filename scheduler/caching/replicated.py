@@ -11,7 +11,7 @@ from scheduler.caching.healing import Healing
 from scheduler.caching.keys import CacheKeys
 from scheduler.caching.operations import Command, read_admission
 from scheduler.caching.reading import Reader
-from scheduler.caching.shard import Shard, exchange
+from scheduler.caching.shard import Replies, Shard, exchange
 from scheduler.caching.shards import Shards
 from scheduler.caching.store import Found, Lifetime, ServerState, Standing
 from scheduler.caching.writing import Writer
@@ -80,7 +80,9 @@ class Replicated:
     def states(self) -> list[ServerState]:
         """Each server, asked now."""
         self._healing.ensure_running()
-        return [self._state(shard) for shard in self._shards]
+        asked: list[Command] = [self._operations.admit(), ("DBSIZE",), ("INFO", "memory")]
+        answered = exchange(dict.fromkeys(self._shards, asked), self._deadline)
+        return [_state(shard, answered.get(shard)) for shard in self._shards]
 
     def close(self) -> None:
         """Stop the healing and close the connections."""
@@ -88,20 +90,19 @@ class Replicated:
         for shard in self._shards:
             shard.close()
 
-    def _state(self, shard: Shard) -> ServerState:
-        asked: list[Command] = [self._operations.admit(), ("DBSIZE",), ("INFO", "memory")]
-        replies = exchange({shard: asked}, self._deadline).get(shard)
-        if replies is None:
-            return ServerState(shard.name, shard.weight, Standing.AWAY)
-        admission = read_admission(replies[0])
-        shard.learn(admission.life)
-        up = admission.whole and not shard.doubted and shard.breaker.closed
-        memory = int(replies[2].partition(b"used_memory:")[2].split(None, 1)[0])
-        standing = Standing.UP if up else Standing.FILLING
-        return ServerState(shard.name, shard.weight, standing, int(replies[1]), memory)
-
     def _at_first_owner(self, key: str, command: Command, deadline: Deadline) -> list[Any] | None:
         for shard in sorted(self._shards.owners(key), key=lambda shard: shard.doubted):
             if shard.admits() and (replies := exchange({shard: [command]}, deadline.left(2)).get(shard)):
                 return replies
         return None
+
+
+def _state(shard: Shard, replies: Replies | None) -> ServerState:
+    if replies is None:
+        return ServerState(shard.name, shard.weight, Standing.AWAY)
+    admission = read_admission(replies[0])
+    shard.learn(admission.life)
+    up = admission.whole and not shard.doubted and shard.breaker.closed
+    memory = int(replies[2].partition(b"used_memory:")[2].split(None, 1)[0])
+    standing = Standing.UP if up else Standing.FILLING
+    return ServerState(shard.name, shard.weight, standing, int(replies[1]), memory)

@@ -78,10 +78,10 @@ def _join_published(task: Any, results: Results, key: str, mine: Flight) -> Flig
 
 
 def _join(task: Any, results: Results, key: str, mine: Flight) -> Flight:
-    """Who has the flight; one whose task failed or was revoked before it ran is ended first."""
+    """Who has the flight; one whose task failed or was revoked is ended first."""
     flights, lease = results.flights, results.lease
     holder = flights.join(key, mine, lease)
-    if holder == mine or holder.stage is not Stage.WAITING:
+    if holder == mine or holder.stage is Stage.PUBLISHING:
         return holder
     if task.AsyncResult(holder.task_id).state in PROPAGATE_STATES:
         flights.end(key, holder)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from playwright.sync_api import Locator, Page, expect
 
 from scheduler.models import NodeState
 from tests.browser.stage import HOSTILE, LEASE, Stage
-from tests.support.nodes import node_of
+from tests.support.nodes import node_of, state_of
 from tests.support.waiting import wait_until
 
 #: Key presses after which a button that can be reached has been reached.
@@ -86,6 +87,20 @@ def test_hostile_names_are_text(stage: Stage, page: Page) -> None:
     expect(page.locator("#about")).to_contain_text(f"{HOSTILE}={HOSTILE}")
     expect(page.locator("#events")).to_contain_text(f"Node {HOSTILE} joined the cluster")
     assert page.evaluate("window.pwned") is None
+
+
+def test_a_nodes_page_says_how_warm_it_is(stage: Stage, page: Page) -> None:
+    """Nobody could see on which node cached results are worth their memory."""
+    figures = {"near_hits": 5, "near_misses": 3, "found": 1, "near_entries": 2, "near_bytes": 1_500_000}
+    state_ = state_of(stage.server)
+    state_.client.hset(state_.keys.node(HOSTILE), "load", json.dumps({"cache": figures}))
+    page.goto(f"{stage.dashboard.url}/nodes")
+    page.get_by_role("link", name="a", exact=True).click()
+    expect(page.locator("#about")).to_contain_text("Cache hits\N{EN DASH}")
+    page.go_back()
+    page.get_by_role("link", name=HOSTILE, exact=True).click()
+    expect(page.locator("#about")).to_contain_text("Cache hits75 %")
+    expect(page.locator("#about")).to_contain_text("2 values, 1.5 MB")
 
 
 def test_the_page_says_everything_to_a_screen_reader(stage: Stage, page: Page) -> None:

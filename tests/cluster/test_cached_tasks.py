@@ -187,6 +187,20 @@ def test_a_revoked_task_is_nobodys_answer(shop: Celery, valkey: Server, publishe
     assert [blocker.get(timeout=TIMEOUT) for blocker in blockers] == [1.5] * 6
 
 
+def test_a_task_that_is_terminated_while_it_runs_holds_nobody(shop: Celery, valkey: Server) -> None:
+    """Who ends a task that hangs would see its callers hang on it until its lease is over."""
+    price = shop.tasks["price"]
+    first = price.apply_async(("hangs",), {"seconds": 600}, placement={"node": "b"})
+    wait_until(lambda: runs(valkey, "hangs") == [first.id], "it runs")
+    assert price.delay("hangs").id == first.id
+    first.revoke(terminate=True, signal="SIGKILL")
+    with pytest.raises(TaskRevokedError):
+        first.get(timeout=TIMEOUT)
+    second = price.delay("hangs")
+    assert second.id != first.id
+    assert second.get(timeout=TIMEOUT) == "hangs EUR 2"
+
+
 def test_canvas_works_and_computes_once(shop: Celery, valkey: Server, published: list[str]) -> None:
     """A chord would never end: its members must be tasks of their own, whatever is known already."""
     price, total, add = shop.tasks["price"], shop.tasks["total"], shop.tasks["add"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from click.testing import CliRunner, Result
 from prometheus_client import CollectorRegistry, generate_latest
 
+import scheduler
 from scheduler.caching.node_figures import cache_families
 from scheduler.caching.results import open_cache
 from scheduler.models import Load, Node
@@ -33,12 +35,42 @@ def test_stats_has_servers_and_nodes(clean_valkey: Server) -> None:
     assert (said.returncode, said.stderr) == (0, "")
     stats = json.loads(said.stdout)
     (server,) = stats["servers"]
-    assert server["standing"] in ("up", "filling")  # a new one is looked at before it counts as up
+    assert server["standing"] == "up"
     assert server["memory"] > 0
     (node,) = stats["nodes"]
     assert (node["name"], node["near_hit_rate"], node["hit_rate"], node["near_entries"]) == ("n1", 0.75, 1, 7)
     shown = said_by("stats", "--broker", clean_valkey.url()).stdout
     assert all(text in shown for text in ("weight", "n1", "75.0%", "joined"))
+
+
+def test_nodes_shows_cache_hits_where_there_are_caches(clean_valkey: Server) -> None:
+    """Nobody could see in the list of nodes which of them has what is asked for."""
+    cluster = Cluster.on(clean_valkey)
+    cluster.join("n1")
+    shown = partial(CliRunner().invoke, main, ["nodes", "--broker", clean_valkey.url()])
+    assert "cache hits" not in shown().stdout
+    load = json.dumps({"cache": {"near_hits": 3, "near_misses": 5, "found": 2}})
+    cluster.state.client.hset(cluster.state.keys.node("n1"), "load", load)
+    assert "cache hits" in shown().stdout
+    assert "62.5%" in shown().stdout
+
+
+#: A cache of an application's own, and one that is none.
+own = scheduler.Cache(["redis://127.0.0.1:7001", "redis://127.0.0.1:7002"], namespace="own")
+near = scheduler.NearCache(own, [])
+other = 7
+
+
+def test_a_cache_of_ones_own_is_looked_at_by_its_name(clean_valkey: Server) -> None:
+    """Whoever uses Cache in a program could not ask where a key of it is."""
+    at = ("--broker", clean_valkey.url())
+    for name in ("own", "near"):
+        said = said_by("ring", "x", "--json", "--cache", f"{__name__}:{name}", *at)
+        assert json.loads(said.stdout)["servers"] == own.owners("x")
+    for name, hint in {"other": "is a int, not a scheduler.Cache", "absent": "cannot load the cache"}.items():
+        said = said_by("ring", "x", "--cache", f"{__name__}:{name}", *at)
+        assert said.exit_code == 1
+        assert hint in said.stderr
 
 
 def test_ring_names_the_owners_as_the_cache_does(clean_valkey: Server) -> None:
@@ -71,7 +103,7 @@ def test_clear_without_a_server_says_so() -> None:
     """An operator would believe that old results are gone."""
     done = said_by("clear", "--broker", f"redis://127.0.0.1:{free_port()}/0")
     assert done.exit_code == 1
-    assert "old results may still be served" in done.stderr
+    assert "old values may still be served" in done.stderr
 
 
 def test_a_broker_that_can_hold_no_results_is_a_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ DEADLINE = 0.4
 #: Seconds; short, so that a server comes back soon.
 PAUSE_S = 0.2
 LOOK_S = 0.05
+BRIEF_S = 0.2
+JITTER = 0.1
 KEYS = [f"key:{number}" for number in range(12)]
 
 keys = st.sampled_from(KEYS)
@@ -46,7 +49,7 @@ class CacheMachine(RuleBasedStateMachine):
         for server in self.servers:
             server.start()
         urls = [server.url for server in self.servers]
-        self.caches = [scheduler.Cache(urls, deadline=DEADLINE, ttl=3600) for _ in range(2)]
+        self.caches = [scheduler.Cache(urls, deadline=DEADLINE, ttl=3600, jitter=JITTER) for _ in range(2)]
         self.model: dict[str, Any] = {}
         self.away: Server | None = None
         self.recovering = True
@@ -85,6 +88,25 @@ class CacheMachine(RuleBasedStateMachine):
     def get_many(self, client: int) -> None:
         """All keys read as in the model."""
         assert self.caches[client].get_many(KEYS) == self.model
+
+    @rule(client=clients, key=keys)
+    def compute(self, client: int, key: str) -> None:
+        """What is there is not computed; what is not is, and kept."""
+        self.written += 1
+        computed = self.caches[client].get_or_compute(key, lambda: self.written)
+        assert computed == self.model.setdefault(key, self.written)
+
+    @rule(client=clients, key=keys)
+    def run_out(self, client: int, key: str) -> None:
+        """A key that runs out is gone, and nothing that it had before comes back."""
+        self.written += 1
+        began = time.monotonic()
+        assert self.caches[client].set(key, self.written, ttl=BRIEF_S)
+        self.model.pop(key, None)
+        while (value := self.caches[1 - client].get(key)) is not None:
+            assert value == self.written
+            assert time.monotonic() < began + BRIEF_S + 10
+        assert time.monotonic() > began + BRIEF_S * (1 - JITTER)
 
     @rule(client=clients, value=st.booleans())
     def clear(self, client: int, value: bool) -> None:

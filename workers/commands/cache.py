@@ -1,26 +1,49 @@
-"""``cache``: where results of cached tasks are kept, how warm the nodes are, and forgetting all of it."""
+"""``cache``: where results of cached tasks are kept, how warm the nodes are, and forgetting all of it.
+
+The same for a cache of the application's own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import click
+from celery.utils.imports import import_from_cwd, symbol_by_name
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from scheduler.caching.cache import Cache
+from scheduler.caching.deadline import Deadline
+from scheduler.caching.node_figures import hit_rates
 from scheduler.caching.results import open_cache
 from scheduler.caching.store import ServerState, Standing
+from scheduler.caching.warm import NearCache
+from scheduler.errors import ConfigurationError
 from scheduler.models import Node, NodeState
 from workers.commands.display import console, write_json
 from workers.commands.target import Target, on_cluster
 
 _STYLES = {Standing.UP: "green", Standing.FILLING: "yellow", Standing.AWAY: "bold red"}
+_COUNTS = ("answered", "joined", "published", "errors", "repairs")
+#: Longest that ``stats`` waits for its own process, which has just begun and doubts every server, to find out
+#: that they are whole, in seconds.
+_DOUBT_S = 3.0
+#: Seconds between two looks until then.
+_LOOK_S = 0.1
+
 _as_json = click.option("--json", "as_json", is_flag=True, help="A JSON object instead of text.")
+_own = click.option(
+    "--cache",
+    "own",
+    metavar="MODULE:NAME",
+    help="A scheduler.Cache of your own, instead of the results of cached tasks.",
+)
 
 
 @click.group()
@@ -29,15 +52,13 @@ def cache() -> None:
 
 
 @cache.command()
+@_own
 @_as_json
 @on_cluster
-def stats(target: Target, as_json: bool) -> None:
+def stats(target: Target, own: str | None, as_json: bool) -> None:
     """Show each cache server, and what the nodes' own memory answered."""
-    results = _results(target)
-    try:
-        servers = results.servers()
-    finally:
-        results.close()
+    with _opened(target, own) as opened:
+        servers = _looked_at(opened)
     nodes = [node for node in target.open().snapshot() if node.state is not NodeState.LOST]
     if as_json:
         write_json({"servers": [asdict(server) for server in servers], "nodes": list(map(as_dict, nodes))})
@@ -47,15 +68,13 @@ def stats(target: Target, as_json: bool) -> None:
 
 @cache.command()
 @click.argument("key")
+@_own
 @_as_json
 @on_cluster
-def ring(target: Target, key: str, as_json: bool) -> None:
-    """Show which servers keep the result KEY, first asked first. A task's cached.key(args, kwargs) is one."""
-    results = _results(target)
-    try:
-        owners = results.owners(key)
-    finally:
-        results.close()
+def ring(target: Target, key: str, own: str | None, as_json: bool) -> None:
+    """Show which servers keep KEY, first asked first. A task's cached.key(args, kwargs) is one."""
+    with _opened(target, own) as opened:
+        owners = opened.owners(key)
     if as_json:
         write_json({"key": key, "servers": owners})
     else:
@@ -63,42 +82,61 @@ def ring(target: Target, key: str, as_json: bool) -> None:
 
 
 @cache.command()
+@_own
 @_as_json
 @on_cluster
-def clear(target: Target, as_json: bool) -> None:
-    """Forget all results, on every server and in every node's memory. Tasks that run now keep theirs."""
-    results = _results(target)
-    try:
-        cleared = results.clear()
-    finally:
-        results.close()
+def clear(target: Target, own: str | None, as_json: bool) -> None:
+    """Forget everything, on every server and in every node's memory. Tasks that run now keep theirs."""
+    with _opened(target, own) as opened:
+        cleared = opened.clear()
     if as_json:
         write_json({"cleared": cleared})
     elif cleared:
-        click.echo("All results of cached tasks are forgotten.")
+        click.echo("Everything is forgotten." if own else "All results of cached tasks are forgotten.")
     else:
-        click.echo("Not every server could be reached: old results may still be served from some.", err=True)
+        click.echo("Not every server could be reached: old values may still be served from some.", err=True)
     if not cleared:
         raise SystemExit(1)
 
 
 def as_dict(node: Node) -> dict[str, Any]:
     """A node's figures as ``--json`` shows them; rates are shares of all look-ups, 0 to 1, or None."""
-    near, total = _rates(node)
+    near, total = hit_rates(node.load.cache)
     return {"name": node.name, "near_hit_rate": near, "hit_rate": total, **node.load.cache}
 
 
-def _rates(node: Node) -> tuple[float | None, float | None]:
-    """Look-ups that the node's own memory answered, and those that it or the servers did."""
-    hits, misses, found = (node.load.cache.get(name, 0) for name in ("near_hits", "near_misses", "found"))
-    asked = hits + misses
-    return (round(hits / asked, 4), round((hits + found) / asked, 4)) if asked else (None, None)
-
-
-def _results(target: Target) -> Cache:
+@contextmanager
+def _opened(target: Target, own: str | None) -> Iterator[Cache]:
+    """The cache that the user means: one of their own, or the one that keeps results."""
     app = target.application()
     broker = str(target.broker if app is None else app.conf.broker_write_url)
-    return open_cache(target.settings(), broker)
+    with closing(_load(own) if own else open_cache(target.settings(), broker)) as opened:
+        yield opened
+
+
+def _load(name: str) -> Cache:
+    try:
+        found = symbol_by_name(name, imp=import_from_cwd)
+    except Exception as exc:
+        raise ConfigurationError(
+            f"cannot load the cache {name!r}: {type(exc).__name__}: {exc}; check --cache, MODULE:NAME"
+        ) from None
+    found = found.cache if isinstance(found, NearCache) else found
+    if not isinstance(found, Cache):
+        raise ConfigurationError(
+            f"{name!r} is a {type(found).__name__}, not a scheduler.Cache; check --cache"
+        )
+    return found
+
+
+def _looked_at(opened: Cache) -> list[ServerState]:
+    """The servers' states, once this process knows whether they are whole."""
+    deadline = Deadline.after(_DOUBT_S)
+    servers = opened.servers()
+    while deadline.left() and any(server.standing is Standing.FILLING for server in servers):
+        time.sleep(_LOOK_S)
+        servers = opened.servers()
+    return servers
 
 
 def _servers(servers: Sequence[ServerState]) -> RenderableType:
@@ -118,16 +156,16 @@ def _servers(servers: Sequence[ServerState]) -> RenderableType:
 def _nodes(nodes: Sequence[Node]) -> RenderableType:
     if not nodes:
         return Text("No node is up.")
-    names = ("in memory", "bytes", "hits there", "hits in all", "answered", "joined", "published")
-    rows = Table("node", *names, box=box.SIMPLE_HEAD, pad_edge=False)
+    names = ("in memory", "bytes", "hits there", "hits in all")
+    rows = Table("node", *names, *_COUNTS, box=box.SIMPLE_HEAD, pad_edge=False)
     for node in nodes:
         figures = node.load.cache
         rows.add_row(
             Text(node.name, "bold"),
             Text(f"{figures.get('near_entries', 0):,}"),
             Text(_megabytes(figures.get("near_bytes", 0))),
-            *(Text("-" if rate is None else f"{rate:.1%}") for rate in _rates(node)),
-            *(Text(f"{figures.get(name, 0):,}") for name in ("answered", "joined", "published")),
+            *(Text("-" if rate is None else f"{rate:.1%}") for rate in hit_rates(figures)),
+            *(Text(f"{figures.get(name, 0):,}") for name in _COUNTS),
         )
     return rows
 

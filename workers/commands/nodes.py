@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from scheduler.caching.node_figures import hit_rates
 from scheduler.documents import node_document
 from scheduler.models import Node, NodeState
 from scheduler.state import State
@@ -50,10 +51,17 @@ def table(found: Sequence[Node]) -> RenderableType:
     rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for figure in _FIGURES:
         rows.add_column(figure, no_wrap=True)
-    rows.add_column("queues")
-    rows.add_column("labels")
+    caching = any(node.load.cache for node in found)
+    for figure in ("cache hits", "queues", "labels") if caching else ("queues", "labels"):
+        rows.add_column(figure)
     for node in sorted(found, key=lambda node: node.name):
-        rows.add_row(*_cells(node))
+        hits = [Text(_cache_hits(node))] if caching else []
+        rows.add_row(
+            *_cells(node),
+            *hits,
+            Text(", ".join(sorted(node.queues)) or "-"),
+            Text(_pairs(node.labels) or "-"),
+        )
     up = [node for node in found if node.state is NodeState.UP]
     slots, outstanding = sum(node.slots for node in up), sum(node.outstanding for node in found)
     return Group(rows, Text(f"{len(up)} of {len(found)} up, {slots} slots, {outstanding} tasks outstanding"))
@@ -69,9 +77,12 @@ def _cells(node: Node) -> list[Text]:
         Text(seconds(node.lease_age)),
         Text("-" if lost else f"{node.load.cpu:.0f} %"),
         Text("-" if lost else f"{node.load.memory:.0f} %"),
-        Text(", ".join(sorted(node.queues)) or "-"),
-        Text(_pairs(node.labels) or "-"),
     ]
+
+
+def _cache_hits(node: Node) -> str:
+    _, rate = hit_rates(node.load.cache)
+    return "-" if rate is None or node.state is NodeState.LOST else f"{rate:.1%}"
 
 
 def _pairs(labels: Mapping[str, str]) -> str:

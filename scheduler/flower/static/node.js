@@ -7,7 +7,7 @@ import { rows, text } from "./dom.js";
 import { events } from "./event_widgets.js";
 import { count, percent, runtime } from "./format.js";
 import { announce, api, follow, mayAct, settings } from "./live.js";
-import { chips, drain, labels, slots, speed, state } from "./node_widgets.js";
+import { cachedInMemory, cacheHits, chips, drain, labels, slots, speed, state } from "./node_widgets.js";
 
 const at = (id) => document.getElementById(id);
 const load = chart(
@@ -28,6 +28,8 @@ const about = details(at("about"), [
   ["Load average", text((node) => node.load.load1.toFixed(2))],
   ["Speed", text(speed)],
   ["Tasks done", text((node) => count(node.load.done))],
+  ["Cache hits", text(cacheHits)],
+  ["Cached in memory", text(cachedInMemory)],
   ["Queues", chips((node) => node.queues)],
   ["Labels", chips(labels)],
   ["Process", text((node) => `${node.pid} (${node.hostname})`)],

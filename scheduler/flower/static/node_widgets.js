@@ -2,7 +2,7 @@
 
 import { action } from "./actions.js";
 import { element, Keyed, setAttribute, setText, svg } from "./dom.js";
-import { count, NONE, several } from "./format.js";
+import { count, NONE, percent, several } from "./format.js";
 import { api, nodePage } from "./live.js";
 
 const COLOURS = { up: "text-bg-success", draining: "text-bg-warning", lost: "text-bg-danger" };
@@ -70,6 +70,18 @@ export function origins(node) {
 /** How fast the node runs what others run too. */
 export function speed(node) {
   return node.speed === null ? NONE : `${node.speed.toFixed(2)}×`;
+}
+
+/** The share of the node's look-ups that its own memory or the cache servers answered, all its processes together. */
+export function cacheHits(node) {
+  const { near_hits: near = 0, near_misses: missed = 0, found = 0 } = node.load.cache;
+  return near + missed ? percent((100 * (near + found)) / (near + missed)) : NONE;
+}
+
+/** Cached results in the node's own memory. */
+export function cachedInMemory(node) {
+  const { near_entries: entries = 0, near_bytes: bytes = 0 } = node.load.cache;
+  return entries ? `${several(entries, "value")}, ${(bytes / 1e6).toFixed(1)} MB` : NONE;
 }
 
 /** The button that drains the node, or resumes it. A lost node can do neither. */
