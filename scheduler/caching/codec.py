@@ -91,6 +91,9 @@ def _msgpack(max_bytes: int) -> Codec:
         ) from None
 
     def unpack(raw: bytes) -> Any:
-        return msgpack.unpackb(raw, strict_map_key=False)
+        try:
+            return msgpack.unpackb(raw, strict_map_key=False)
+        except TypeError as exc:  # a key of a dict was a tuple, and comes as a list
+            raise ValueError(str(exc)) from exc
 
     return Codec(msgpack.packb, unpack, lambda raws: list(map(unpack, raws)), max_bytes)

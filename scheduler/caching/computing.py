@@ -67,7 +67,8 @@ class Computation:
             self.store.write({self.key: payload}, self.lifetime, self.begin())
         finally:
             self.store.release(self.key, token, self.begin())
-        return self._counted({self.key: value}, hit=False)
+        # As everybody else will get it: a tuple, say, comes back as a list.
+        return self._counted({self.key: value} | self.codec.decode_all({self.key: payload}), hit=False)
 
     def _counted(self, values: dict[str, Any], *, hit: bool) -> Any:
         self.counters.looked_up(int(hit), int(not hit))

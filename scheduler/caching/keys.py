@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scheduler.errors import ConfigurationError
+
+
+def require_text(key: str) -> str:
+    """The key, if it is text that can be sent. Raises ConfigurationError."""
+    try:
+        key.encode()
+    except (AttributeError, UnicodeEncodeError) as exc:
+        raise ConfigurationError(f"{key!r} can't be a cache key: {exc}; use text, such as str(id)") from None
+    return key
+
 
 @dataclass(frozen=True, slots=True)
 class CacheKeys:
@@ -35,8 +46,8 @@ class CacheKeys:
         return f"{self.namespace}:filling:{ring}"
 
     def entry(self, key: str) -> str:
-        """String: one entry."""
-        return f"{self.namespace}:e:{key}"
+        """String: one entry. Raises ConfigurationError."""
+        return f"{self.namespace}:e:{require_text(key)}"
 
     def claim(self, key: str) -> str:
         """String that expires: the token of whoever computes this key."""

@@ -21,6 +21,8 @@ def open_store(
     counters: Counters,
 ) -> Store:
     """The ring of these servers, or the Redis Cluster. Raises ConfigurationError."""
+    if not deadline > 0:
+        raise ConfigurationError(f"deadline={deadline} s leaves no time to ask a server; 0.25 is the default")
     if isinstance(servers, str):
         raise ConfigurationError(f"servers={servers!r} is one text; write a list of URLs")
     urls = list(servers)

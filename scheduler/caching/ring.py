@@ -19,7 +19,7 @@ POINTS = 2_000
 
 
 def _point(key: str) -> int:
-    return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
 
 
 class Ring:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from scheduler.caching.addresses import server_name
 from scheduler.caching.figures import Counters
-from scheduler.caching.keys import CacheKeys
+from scheduler.caching.keys import CacheKeys, require_text
 from scheduler.caching.operations import REMEMBERED, Operations
 from scheduler.caching.refusals import Refusals
 from scheduler.caching.ring import Ring
@@ -39,7 +39,7 @@ class Shards:
         ring = Ring(by_name, replicas)
 
         def owners(key: str) -> tuple[Shard, ...]:
-            return tuple(shards[name] for name in ring.owners(key))
+            return tuple(shards[name] for name in ring.owners(require_text(key)))
 
         #: The servers that hold a key, in ring order.
         self.owners = lru_cache(REMEMBERED)(owners)
@@ -57,8 +57,10 @@ def _require(weights: Mapping[str, int], by_name: Mapping[str, int], replicas: i
         raise ConfigurationError("servers= names none, or one of them twice; name each cache server once")
     if any(not isinstance(weight, int) or weight < 1 for weight in weights.values()):
         raise ConfigurationError("a weight in servers= is no positive whole number; 1 is the usual weight")
-    if replicas < 1:
-        raise ConfigurationError(f"replicas={replicas} keeps nothing; 2 survives the loss of one server")
+    if not isinstance(replicas, int) or replicas < 1:
+        raise ConfigurationError(
+            f"replicas={replicas} is no number of servers that hold a key; 2 survives the loss of one server"
+        )
 
 
 def _digest(by_name: Mapping[str, int], replicas: int) -> str:

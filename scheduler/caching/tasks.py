@@ -176,7 +176,8 @@ def refuse_late(app: Any) -> None:
 
 def _apply_async(calls: CachedCalls, celerys: Callable[..., Any]) -> Callable[..., Any]:
     def apply_async(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
-        if more or not _ORDINARY.issuperset(options) or self.app.conf.task_always_eager:
+        special = {name for name, value in options.items() if value is not None} - _ORDINARY
+        if more or special or self.app.conf.task_always_eager:
             return celerys(self, args, kwargs, *more, **options)
         _require_readable_results(self)
         try:

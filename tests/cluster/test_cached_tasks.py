@@ -239,6 +239,16 @@ def test_a_call_with_more_to_say_is_published(
     assert len(runs(valkey, "more")) == 1, "the node knew the result"
 
 
+def test_an_option_that_is_none_is_not_said(shop: Celery, published: list[str]) -> None:
+    """Who passes options on, most of them None, would never get an answer from the cache."""
+    price = shop.tasks["price"]
+    first = price.delay("none")
+    first.get(timeout=TIMEOUT)
+    again = price.apply_async(("none",), countdown=None, eta=None, expires=None, link=None, task_id=None)
+    assert again.id == first.id
+    assert published == [first.id]
+
+
 def test_without_cache_servers_calls_are_tasks_as_ever(shop: Celery, valkey: Server) -> None:
     """An outage of the cache would be an outage of the application."""
     nowhere = f"redis://127.0.0.1:{free_port()}/0"

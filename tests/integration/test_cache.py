@@ -299,6 +299,13 @@ def test_one_of_many_callers_computes(open_cache: Open) -> None:
     assert len(calls) == 1
 
 
+def test_who_computes_gets_what_the_others_get(open_cache: Open) -> None:
+    """Broken if the first call of all returns another type than every later one."""
+    cache = open_cache()
+    first, later = (cache.get_or_compute("pair", lambda: ({1: 2}, (3,))) for _ in range(2))
+    assert first == later == [{"1": 2}, [3]]
+
+
 def test_an_error_is_its_callers_own_and_the_next_one_computes(open_cache: Open) -> None:
     """Broken if a failed computation is cached, or holds the others."""
     cache = open_cache()

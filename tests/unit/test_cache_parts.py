@@ -97,6 +97,7 @@ def test_msgpack_reads_every_key_that_it_writes() -> None:
     """Broken if a dict by number is stored, and a miss for ever."""
     each = codec("msgpack", 100)
     assert each.decode_all({"key": each.encode("key", {1: "a"})}) == {"key": {1: "a"}}
+    assert each.decode_all({"key": each.encode("key", {(1, 2): "a"})}) == {}
 
 
 @pytest.mark.parametrize("serializer", ["json", "msgpack"])
@@ -107,6 +108,16 @@ def test_what_cannot_be_cached_is_refused_by_name(serializer: str) -> None:
         each.encode("basket:7", "x" * 200)
     with pytest.raises(NotCacheable, match=r"'basket:7' cannot be encoded"):
         each.encode("basket:7", object())
+
+
+@pytest.mark.parametrize("key", [7, b"bytes", "\ud800"])
+def test_a_key_that_is_no_text_is_refused_with_a_mend(key: Any) -> None:
+    """Broken if a number is an error that does not say what to do, or one key has two names."""
+    cache = scheduler.Cache(["redis://127.0.0.1:1"])
+    for call in (cache.get, cache.delete, cache.owners, lambda wrong: cache.set(wrong, 1)):
+        with pytest.raises(ConfigurationError, match=r"can't be a cache key.*; use text"):
+            call(key)
+    cache.close()
 
 
 def test_only_safe_serializers_are_known() -> None:
@@ -154,6 +165,8 @@ def test_a_server_is_named_by_its_place_without_credentials(url: str, name: str)
         ("redis://a", {}, "list of URLs"),
         (["redis+cluster://a", "redis://b"], {}, "stands alone"),
         (["redis://a"], {"replicas": 0}, "replicas=0"),
+        (["redis://a"], {"replicas": 1.5}, "replicas=1.5"),
+        (["redis://a"], {"deadline": 0}, "deadline=0"),
         (["redis://a"], {"ttl": 0}, "ttl=0"),
         (["redis://a"], {"jitter": 1.5}, "jitter=1.5"),
     ],
