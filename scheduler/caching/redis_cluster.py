@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from scheduler.caching.cluster_nodes import FAILURES, Call, ClusterNodes, node_of
@@ -21,6 +22,8 @@ from scheduler.scripts import script
 _STALE = 10
 #: Keys that one step of clearing looks at.
 _SCAN_COUNT = 500
+#: Longest that clearing may take, in seconds. Some 15,000 keys go in one of them, and another call goes on.
+CLEAR_S = 60.0
 
 
 class ClusterStore:
@@ -77,13 +80,17 @@ class ClusterStore:
         self._nodes.ask({key: call}, deadline)
 
     def clear(self, deadline: Deadline) -> bool:
-        """Forget every entry, a key at a time: this may take longer than the deadline of other operations."""
+        """Forget every entry; whether all are gone. They must be found first, which may take ``CLEAR_S``."""
         client = self._nodes.client(deadline)
         if client is None:
             return False
+        names = client.scan_iter(self._keys.entries + "*", count=_SCAN_COUNT)
+        until = Deadline.after(CLEAR_S)
         try:
-            for name in client.scan_iter(self._keys.entries + "*", count=_SCAN_COUNT):
-                client.unlink(name)
+            while some := list(islice(names, _SCAN_COUNT)):
+                calls = {name: Call(name, ("UNLINK", name)) for name in some}
+                if not until.left() or not self._nodes.write(calls, Deadline.after(self._deadline)):
+                    return False
         except FAILURES as exc:
             self._nodes.failed("", exc)
             return False
