@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -33,6 +34,7 @@ class Election:
     Stopping, or a normal end of the process, calls ``on_loss``, then resigns: a candidate that waits leads at
     once. After the death of a leader another leads within the ttl and a second.
 
+    A child that is forked has no part in it: there it leads nothing, and may be started anew.
     ``servers`` is as for :func:`scheduler.lock`.
     """
 
@@ -53,25 +55,26 @@ class Election:
         self._over = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._pid = 0
 
     @property
     def is_leader(self) -> bool:
         """Whether this process leads now, by its own clock. No round trip."""
-        lease = self._lease
-        return lease is not None and lease.valid
+        return self.term is not None
 
     @property
     def term(self) -> int | None:
         """The number, greater than all before, of the term in which this process leads; None if not."""
         lease = self._lease
-        return lease.token if lease is not None and lease.valid else None
+        return lease.token if lease is not None and lease.valid and self._is_ours() else None
 
     def start(self) -> None:
         """Stand for election. Raises ConfigurationError."""
-        if self._thread is not None:
+        if self._thread is not None and self._is_ours():
             return
         chosen = voters(self._servers, self.ttl)
-        self._stopping.clear()
+        self._over, self._stopping, self._lease = threading.Event(), threading.Event(), None
+        self._pid = os.getpid()
         self._thread = threading.Thread(
             target=self._stand, args=(chosen,), name=f"switchyard-election-{self.name}", daemon=True
         )
@@ -83,7 +86,7 @@ class Election:
 
         A callback may call it, and gets it back at once.
         """
-        if self._thread is None:
+        if self._thread is None or not self._is_ours():
             return
         atexit.unregister(self.stop)
         self._stopping.set()
@@ -100,6 +103,9 @@ class Election:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _is_ours(self) -> bool:
+        return self._pid == os.getpid()
 
     def _stand(self, chosen: Voters) -> None:
         try:

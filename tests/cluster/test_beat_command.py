@@ -143,3 +143,11 @@ def test_a_wrong_entry_is_one_line(shop: Path) -> None:
     assert done.returncode == 1
     assert "periodic entry 'bill'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_log_file_that_cannot_be_written_is_one_line(shop: Path) -> None:
+    """A typing error in a unit file would be a page of traceback."""
+    done = run(shop, "--logfile", str(shop / "absent" / "beat.log"))
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("No such file or directory; name a file that can be written")
+    assert len(done.stderr.splitlines()) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 import time
 from collections.abc import Iterator
@@ -128,6 +129,32 @@ def three() -> Iterator[list[tuple[ExitStack, Server]]]:
             stop = all_of_them.enter_context(ExitStack())
             found.append((stop, stop.enter_context(servers.redis_server(servers.free_port(), []))))
         yield found
+
+
+def test_a_forked_child_leads_nothing_and_may_stand_itself(server: Server) -> None:
+    """Every child of a leader would lead as well, and none could ever stand for election."""
+    context = multiprocessing.get_context("fork")
+    said, resigned = context.SimpleQueue(), context.Event()
+
+    def child(election: scheduler.Election) -> None:
+        said.put(election.is_leader)
+        election.start()
+        resigned.wait(20)
+        said.put(wait_until(lambda: election.term, "the child leads"))
+        election.stop()
+
+    with Candidate(server.url(), ttl=5) as parent:
+        wait_until(lambda: parent.leads, "the parent leads")
+        first = parent.election.term
+        process = context.Process(target=child, args=(parent.election,), daemon=True)
+        process.start()
+        assert said.get() is False
+        assert parent.leads
+        parent.election.stop()
+        resigned.set()
+        assert said.get() > first
+        process.join(20)
+        assert process.exitcode == 0
 
 
 def test_a_majority_elects_and_one_server_may_be_down(three: list[tuple[ExitStack, Server]]) -> None:

@@ -70,14 +70,21 @@ def _run(target: Target, ttl: float, look: float, loglevel: int, logfile: str | 
     from scheduler.beat.service import Beat  # noqa: PLC0415 - only where the extra is installed
 
     app = _loaded(target)
+    _log_to(app, loglevel, logfile)
     state = target.open()
     require_supported(state)
-    app.log.setup(loglevel, logfile)
     service = Beat(app, state, ttl, look)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.stop())
     service.install()
     service.run()
+
+
+def _log_to(app: Any, loglevel: int, logfile: str | None) -> None:
+    try:
+        app.log.setup(loglevel, logfile)
+    except OSError as exc:
+        raise Refusal(f"cannot log to {logfile}: {exc.strerror}; name a file that can be written") from None
 
 
 def _loaded(target: Target) -> Any:

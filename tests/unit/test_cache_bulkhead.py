@@ -1,0 +1,53 @@
+"""The bulkhead: callers leave at their deadline, and what is stuck is bounded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from scheduler.caching.bulkhead import THREADS, Bulkhead
+from scheduler.caching.deadline import Deadline
+from tests.support.waiting import wait_until
+
+#: Seconds that a call may take before it counts as stuck.
+SOON = 0.05
+
+
+def test_a_caller_gets_what_each_call_returned_or_raised() -> None:
+    """Broken if one node's failure hides what another node answered."""
+    bulkhead = Bulkhead()
+    outcomes = bulkhead.run({"good": lambda: 7, "bad": lambda: 1 // 0}, Deadline.after(10))
+    assert outcomes["good"] == 7
+    assert isinstance(outcomes["bad"], ZeroDivisionError)
+    bulkhead.close()
+
+
+def test_stuck_calls_hold_no_caller_and_what_had_to_wait_for_them_is_never_made() -> None:
+    """Broken if callers queue behind a server that hangs, or if a write that was given up is done much later."""
+    bulkhead, free, late = Bulkhead(), threading.Event(), threading.Event()
+    ended: list[bool] = []
+
+    def stuck() -> None:
+        ended.append(free.wait(60))
+
+    began = time.monotonic()
+    hanging: dict[int, Callable[[], None]] = dict.fromkeys(range(THREADS), stuck)
+    assert all(
+        isinstance(each, TimeoutError) for each in bulkhead.run(hanging, Deadline.after(SOON)).values()
+    )
+    assert isinstance(bulkhead.run({"one more": late.set}, Deadline.after(SOON))["one more"], TimeoutError)
+    assert time.monotonic() - began < 10
+    free.set()
+    wait_until(lambda: len(ended) == THREADS, "the stuck calls end")
+    assert bulkhead.run({"next": lambda: "answered"}, Deadline.after(10)) == {"next": "answered"}
+    assert not late.is_set()
+    bulkhead.close()
+
+
+def test_a_closed_one_is_a_failure_to_count_not_an_error() -> None:
+    """Broken if a call during the end of a process raises."""
+    bulkhead = Bulkhead()
+    bulkhead.run({"first": lambda: 1}, Deadline.after(10))
+    bulkhead.close()
+    assert isinstance(bulkhead.run({"late": lambda: 1}, Deadline.after(10))["late"], RuntimeError)
