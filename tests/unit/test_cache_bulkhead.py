@@ -24,7 +24,7 @@ def test_a_caller_gets_what_each_call_returned_or_raised() -> None:
 
 
 def test_stuck_calls_hold_no_caller_and_what_had_to_wait_for_them_is_never_made() -> None:
-    """Broken if callers queue behind a server that hangs, or if a write is done long after it was given up."""
+    """Broken if callers queue behind a server that hangs, or a write is done long after it was given up."""
     bulkhead, free, late = Bulkhead(), threading.Event(), threading.Event()
     ended: list[bool] = []
 
