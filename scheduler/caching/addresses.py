@@ -7,6 +7,11 @@ from redis.connection import UnixDomainSocketConnection, parse_url
 from scheduler.errors import ConfigurationError
 
 
+def is_cluster(url: str) -> bool:
+    """Whether a URL leads to a Redis Cluster: ``redis+cluster://`` or ``rediss+cluster://``."""
+    return url.partition(":")[0].endswith("+cluster")
+
+
 def server_name(url: str) -> str:
     """Such as ``10.0.0.7:6379/0`` or ``/run/valkey.sock/0``. Raises ConfigurationError.
 

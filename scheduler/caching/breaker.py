@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from enum import Enum
+
+from scheduler.caching.forking import free_after_fork
 
 #: Failures in a row that open the breaker: one lost connection is no outage.
 FAILURES = 3
@@ -24,7 +25,7 @@ class Breaker:
     """Closed, open or half open. Times are seconds of one monotonic clock, given by the caller."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = free_after_fork()
         self._failures = 0
         self._until: float | None = None
 

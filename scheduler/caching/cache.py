@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from scheduler.caching.keys import CacheKeys
 from scheduler.caching.opening import open_store
 from scheduler.caching.store import ServerState
 from scheduler.caching.ttl import Ttl
+from scheduler.errors import ConfigurationError
 
 
 class Cache:
@@ -97,6 +99,8 @@ class Cache:
         computes. Without servers, everybody computes. What ``compute`` raises is raised, to its caller alone;
         so is NotCacheable if its value is.
         """
+        if not 0 < lease < math.inf:
+            raise ConfigurationError(f"lease={lease} s is no time to compute in; 30 is the default")
         lifetime = self._ttl.lifetime(ttl, stale)
         return Computation(
             self._store, self._codec, self._counters, self._begin, key, compute, lifetime, lease

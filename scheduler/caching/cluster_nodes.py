@@ -7,14 +7,15 @@ node and one caller after the other, so they are made behind a bulkhead.
 from __future__ import annotations
 
 import logging
-import threading
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
@@ -31,18 +32,26 @@ from redis.retry import Retry
 
 from scheduler.caching.addresses import server_name
 from scheduler.caching.breaker import Breaker, Decision
-from scheduler.caching.bulkhead import Bulkhead
+from scheduler.caching.bulkhead import Bulkhead, NotBegunError
 from scheduler.caching.deadline import Deadline
 from scheduler.caching.figures import Counters
+from scheduler.caching.forking import free_after_fork
 from scheduler.caching.refusals import Refusals
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 #: What redis-py raises when a cluster fails.
 FAILURES = (RedisError, RedisClusterException, OSError)
 
-#: In place of a node's name: the cluster as a whole, and slots that no node has.
-_CLUSTER = ""
+#: In place of a node's name: the cluster as a whole, and the slots that no node has.
+_CLUSTER, _NO_NODE = "", "-"
+#: What a URL may say that is the cache's to say.
+_OURS = ("decode_responses", "socket_timeout", "socket_connect_timeout")
+
+#: Errors that say that a key is, or goes, to another node; MovedError is an AskError.
+_ELSEWHERE = (AskError, TryAgainError)
 
 #: What a node answered, by key.
 Replies = dict[str, Any]
@@ -59,17 +68,18 @@ class Call:
 class ClusterNodes:
     """A cluster that any of its nodes leads to. Connected to when first used; ``deadline`` is in seconds."""
 
-    def __init__(self, url: str, deadline: float, counters: Counters, refusals: Refusals) -> None:
+    def __init__(self, url: str, deadline: float, counters: Counters) -> None:
         self.name = server_name(url)
-        self._url = url
+        self._url = _without_ours(url.replace("+cluster", "", 1))
         self._deadline = deadline
         self._counters = counters
-        self._refusals = refusals
+        self._refusals = Refusals()
         self._breakers: dict[str, Breaker] = defaultdict(Breaker)
         self._bulkhead = Bulkhead()
-        self._opening = threading.Lock()
-        self._looking = threading.Lock()
-        self._client: Any = None
+        self._opening = free_after_fork()
+        self._looking = free_after_fork()
+        # By process id: the parent's is not ours, and its end would wait for locks that its threads may hold.
+        self._clients: dict[int, Any] = {}
 
     def ask(self, calls: Mapping[str, Call], deadline: Deadline) -> Replies:
         """The replies that came in time, by key."""
@@ -84,45 +94,38 @@ class ClusterNodes:
                 self._refusals.taken(self._where(node))
         return sum(map(len, answered.values())) == len(calls)
 
-    def run(self, calls: Mapping[str, Callable[[], Any]], deadline: Deadline) -> dict[str, Any]:
-        """What other calls to nodes returned or raised, made at the same time."""
-        return self._bulkhead.run(calls, deadline)
+    def each(self, work: Callable[[Any, Any], T], deadline: Deadline) -> dict[str, T | None]:
+        """What this work with the client on a primary came to, by primary; None, counted, if it failed."""
+        client = self.client(deadline)
+        if client is None:
+            return {}
+        outcomes = self._bulkhead.run(
+            {node.name: partial(work, client, node) for node in client.get_primaries()}, deadline
+        )
+        return {node: self._good(node, outcome) for node, outcome in outcomes.items()}
 
     def client(self, deadline: Deadline) -> Any:
         """redis-py's client; None, counted, if the cluster cannot be reached in time."""
-        if self._client is None and self._opening.acquire(timeout=deadline.left()):
+        pid = os.getpid()
+        if pid not in self._clients and self._opening.acquire(timeout=deadline.left()):
             try:
-                if self._client is None and self._admits(_CLUSTER):
-                    self._open(deadline)
+                if pid not in self._clients and self._admits(_CLUSTER):
+                    self._good(_CLUSTER, self._bulkhead.run({_CLUSTER: self._open}, deadline)[_CLUSTER])
             finally:
                 self._opening.release()
-        return self._client
-
-    def failed(self, node: str, exc: Exception) -> None:
-        """Count a failure of a node, or of the cluster as a whole."""
-        self._counters.failed()
-        if isinstance(exc, ResponseError):
-            self._refusals.refused(self._where(node), exc)
-        if self._breakers[node].failed(time.monotonic()):
-            logger.warning("cache %s is left out: %s; its keys are misses", self._where(node), exc)
+        return self._clients.get(pid)
 
     def close(self) -> None:
         """Let go of threads and connections."""
         self._bulkhead.close()
-        if self._client is not None:
-            self._client.close()
+        client = self._clients.pop(os.getpid(), None)
+        if client is not None:
+            client.close()
 
-    def _open(self, deadline: Deadline) -> None:
-        opened = self._bulkhead.run({_CLUSTER: self._connected}, deadline)[_CLUSTER]
-        if isinstance(opened, Exception):
-            self.failed(_CLUSTER, opened)
-        else:
-            self._client = opened
-            self._breakers[_CLUSTER].succeeded()
-
-    def _connected(self) -> Any:
-        return RedisCluster.from_url(
-            self._url.replace("+cluster", "", 1),
+    def _open(self) -> None:
+        """Connect. One that was too late for its caller is there for the next one."""
+        self._clients[os.getpid()] = RedisCluster.from_url(
+            self._url,
             socket_timeout=self._deadline,
             socket_connect_timeout=self._deadline,
             retry=Retry(NoBackoff(), 1),
@@ -130,7 +133,8 @@ class ClusterNodes:
         )
 
     def _where(self, node: str) -> str:
-        return f"cluster node {node}" if node else f"cluster at {self.name}"
+        of = f"cluster at {self.name}"
+        return {_CLUSTER: of, _NO_NODE: f"slots without a node, {of},"}.get(node, f"cluster node {node}")
 
     def _admits(self, node: str) -> bool:
         return self._breakers[node].decide(time.monotonic()) is not Decision.SKIP
@@ -142,63 +146,77 @@ class ClusterNodes:
             return {}
         groups: dict[str, dict[str, Call]] = defaultdict(dict)
         for key, call in calls.items():
-            groups[node_of(client, call.name)][key] = call
+            groups[node_of(client, call.name) or _NO_NODE][key] = call
         asked = {
             node: partial(self._ask_node, client, node, group)
             for node, group in groups.items()
             if self._admits(node)
         }
         outcomes = self._bulkhead.run(asked, deadline)
-        return {node: self._judged(node, outcome) for node, outcome in outcomes.items()}
+        return {node: self._answered(node, self._good(node, each) or {}) for node, each in outcomes.items()}
 
     def _ask_node(self, client: Any, node: str, calls: Mapping[str, Call]) -> Replies:
         """The replies of one node; what it sends elsewhere is asked there."""
-        if node == _CLUSTER:
+        if node == _NO_NODE:
             self._look_again(client)
-            return {key: _caught(client, call) for key, call in calls.items()}
+            return {key: client.execute_command(*call.command) for key, call in calls.items()}
         pipe = client.get_redis_connection(client.get_node(node_name=node)).pipeline(transaction=False)
         for call in calls.values():
             pipe.execute_command(*call.command)
         try:
             replies = pipe.execute(raise_on_error=False)
+            for reply in replies:
+                if isinstance(reply, ClusterDownError):
+                    raise reply
         except FAILURES:
             self._look_again(client)
             raise
-        if any(isinstance(reply, ClusterDownError) for reply in replies):
-            self._look_again(client)
         return {
-            key: _caught(client, call) if isinstance(reply, AskError | TryAgainError) else reply
+            key: _caught(client, call) if isinstance(reply, _ELSEWHERE) else reply
             for (key, call), reply in zip(calls.items(), replies, strict=True)
         }
 
     def _look_again(self, client: Any) -> None:
         """Learn the layout anew, unless another thread is about to."""
-        if self._looking.acquire(blocking=False):
-            try:
-                with suppress(*FAILURES):
-                    client.nodes_manager.initialize()
-            finally:
-                self._looking.release()
+        if not self._looking.acquire(blocking=False):
+            return
+        try:
+            client.nodes_manager.initialize()
+            self._bulkhead.keep([_CLUSTER, _NO_NODE, *(node.name for node in client.get_nodes())])
+        except FAILURES:
+            # All nodes may have new addresses, which the client does not know, but the URL may lead to them.
+            with suppress(*FAILURES):
+                self._open()
+        finally:
+            self._looking.release()
 
-    def _judged(self, node: str, outcome: Replies | Exception) -> Replies:
-        """The good replies, after counting whether the node is good for anything."""
-        if isinstance(outcome, Exception):
-            self.failed(node, outcome)
-            return {}
-        errors = [reply for reply in outcome.values() if isinstance(reply, Exception)]
-        if errors:
-            self.failed(node, errors[0])
-        elif self._breakers[node].succeeded():
-            logger.info("cache %s answers again", self._where(node))
-        return {key: reply for key, reply in outcome.items() if not isinstance(reply, Exception)}
+    def _good(self, node: str, outcome: T | Exception) -> T | None:
+        """What a node did; None, counted, if it failed."""
+        if not isinstance(outcome, Exception):
+            if self._breakers[node].succeeded():
+                logger.info("cache %s answers again", self._where(node))
+            return outcome
+        self._counters.failed()
+        if not isinstance(outcome, NotBegunError) and self._breakers[node].failed(time.monotonic()):
+            logger.warning("cache %s left out: %s; its keys are misses", self._where(node), outcome)
+        return None
+
+    def _answered(self, node: str, replies: Replies) -> Replies:
+        """The replies without errors, which are counted."""
+        errors = [reply for reply in replies.values() if isinstance(reply, Exception)]
+        for error in errors[:1]:
+            self._counters.failed()
+            if isinstance(error, ResponseError) and not isinstance(error, _ELSEWHERE):
+                self._refusals.refused(self._where(node), error)
+        return {key: reply for key, reply in replies.items() if not isinstance(reply, Exception)}
 
 
-def node_of(client: Any, name: str) -> str:
-    """The node whose slot a name is in; ``""`` if no node has the slot."""
+def node_of(client: Any, name: str) -> str | None:
+    """The node whose slot a name is in; None if no node has the slot."""
     try:
         return str(client.get_node_from_key(name).name)
     except SlotNotCoveredError:
-        return _CLUSTER
+        return None
 
 
 def _caught(client: Any, call: Call) -> Any:
@@ -206,3 +224,9 @@ def _caught(client: Any, call: Call) -> Any:
         return client.execute_command(*call.command)
     except FAILURES as exc:
         return exc
+
+
+def _without_ours(url: str) -> str:
+    parts = urlsplit(url)
+    said = [(name, value) for name, value in parse_qsl(parts.query) if name not in _OURS]
+    return urlunsplit(parts._replace(query=urlencode(said)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
+from scheduler.caching.forking import free_after_fork
 from scheduler.caching.node_figures import Cell, count
 
 
@@ -26,7 +26,7 @@ class Counters:
     """Counts what threads do at the same time; errors and repairs for the node's heartbeat as well."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = free_after_fork()
         self._hits = self._misses = self._errors = self._repairs = 0
 
     def looked_up(self, hits: int, misses: int) -> None:

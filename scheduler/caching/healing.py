@@ -45,6 +45,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from scheduler.caching import breaker
 from scheduler.caching.entry import present, tombstone_mark
+from scheduler.caching.forking import free_after_fork
 from scheduler.caching.operations import Admission, Command
 from scheduler.caching.shard import Shard, exchange
 from scheduler.caching.shards import Shards
@@ -72,7 +73,7 @@ class Healing:
         self._stopped = threading.Event()
         self._pid = 0
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._starting = free_after_fork()
 
     def ensure_running(self) -> None:
         """Start the thread if this process has none: the first use, or the first after a fork."""

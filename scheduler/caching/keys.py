@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from scheduler.errors import ConfigurationError
+
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]+")
 
 
 def require_text(key: str) -> str:
@@ -21,6 +24,13 @@ class CacheKeys:
     """The key names of one cache. Unlike the cluster's state they share no hash tag: entries spread."""
 
     namespace: str = "cache"
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError: the servers take some other characters for patterns."""
+        if not _NAMESPACE.fullmatch(self.namespace):
+            raise ConfigurationError(
+                f"namespace={self.namespace!r} can't begin a key; use letters, digits and any of _ . : -"
+            )
 
     @property
     def entries(self) -> str:

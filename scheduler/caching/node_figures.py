@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import threading
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from multiprocessing import current_process
 from typing import TYPE_CHECKING
 
+from scheduler.caching.forking import free_after_fork
 from scheduler.models import Node
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ _WIDTH = len(Cell)
 # else can see it, it costs nothing until it is used, and it ends with the processes.
 _shared = memoryview(mmap.mmap(-1, _PROCESSES * _WIDTH * 8)).cast("Q")
 _mine: memoryview | None = None
-_lock = threading.Lock()
+_lock = free_after_fork()
 
 
 def cells() -> memoryview:
@@ -82,8 +82,8 @@ def count(cell: Cell, by: int = 1) -> None:
 
 
 def _forget_place() -> None:
-    global _mine, _lock
-    _mine, _lock = None, threading.Lock()
+    global _mine  # noqa: PLW0603 - as above
+    _mine = None
 
 
 os.register_at_fork(after_in_child=_forget_place)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
+from scheduler.caching.addresses import is_cluster
 from scheduler.caching.figures import Counters
 from scheduler.caching.keys import CacheKeys
 from scheduler.caching.redis_cluster import ClusterStore
@@ -21,12 +23,12 @@ def open_store(
     counters: Counters,
 ) -> Store:
     """The ring of these servers, or the Redis Cluster. Raises ConfigurationError."""
-    if not deadline > 0:
+    if not 0 < deadline < math.inf:
         raise ConfigurationError(f"deadline={deadline} s leaves no time to ask a server; 0.25 is the default")
     if isinstance(servers, str):
         raise ConfigurationError(f"servers={servers!r} is one text; write a list of URLs")
     urls = list(servers)
-    if not any("+cluster:" in url for url in urls):
+    if not any(map(is_cluster, urls)):
         weights = dict(servers) if isinstance(servers, Mapping) else _each_once(urls)
         return Replicated(weights, replicas, keys, longest_ttl, deadline, counters)
     if len(urls) > 1:

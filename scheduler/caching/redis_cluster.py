@@ -1,28 +1,26 @@
 """The store on a Redis Cluster: that engine shards, replicates and fails over; we add deadlines and breakers.
 
 What it promises of a deleted key is what Redis Cluster promises: a failover may lose the last writes.
-An entry is ``<ms that it is kept on as stale: 10 digits><payload>``, so one is fresh while its TTL is longer.
+An entry is ``<ms that it is kept on as stale: 13 digits><payload>``, so one is fresh while its TTL is longer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import islice
 from typing import Any
 
-from scheduler.caching.cluster_nodes import FAILURES, Call, ClusterNodes, node_of
+from scheduler.caching.cluster_nodes import Call, ClusterNodes, node_of
 from scheduler.caching.deadline import Deadline
 from scheduler.caching.figures import Counters
 from scheduler.caching.keys import CacheKeys
-from scheduler.caching.refusals import Refusals
 from scheduler.caching.store import Found, Lifetime, ServerState, Standing
 from scheduler.scripts import script
 
-_STALE = 10
+_STALE = 13
 #: Keys that one step of clearing looks at.
 _SCAN_COUNT = 500
-#: Longest that clearing may take, in seconds. Some 15,000 keys go in one of them, and another call goes on.
+#: Longest that clearing may take, in seconds. Some 100,000 keys go in one of them, and another call goes on.
 CLEAR_S = 60.0
 
 
@@ -35,14 +33,13 @@ class ClusterStore:
     def __init__(self, url: str, keys: CacheKeys, deadline: float, counters: Counters) -> None:
         self._keys = keys
         self._deadline = deadline
-        self._refusals = Refusals()
-        self._nodes = ClusterNodes(url, deadline, counters, self._refusals)
+        self._nodes = ClusterNodes(url, deadline, counters)
 
     def read(self, keys: Sequence[str], deadline: Deadline) -> Found:
         """What is there of these keys."""
         entries = {key: self._keys.entry(key) for key in keys}
         replies = self._nodes.ask({key: Call(name, ("GET", name)) for key, name in entries.items()}, deadline)
-        there = {key: raw for key, raw in replies.items() if raw is not None}
+        there = {key: raw for key, raw in replies.items() if raw and raw[:_STALE].isdigit()}
         kept_on = {key: int(raw[:_STALE]) for key, raw in there.items() if raw[:_STALE].strip(b"0")}
         left = self._nodes.ask({key: Call(entries[key], ("PTTL", entries[key])) for key in kept_on}, deadline)
         stale = {key for key, for_ms in kept_on.items() if left.get(key, 0) <= for_ms}
@@ -57,7 +54,7 @@ class ClusterStore:
         calls = {}
         for key, payload in payloads.items():
             name = self._keys.entry(key)
-            entry = b"%010d%s" % (stale, payload)
+            entry = b"%013d%s" % (stale, payload)
             calls[key] = Call(name, ("SET", name, entry, "PX", lifetime.fresh_ms() + stale))
         return self._nodes.write(calls, deadline)
 
@@ -81,36 +78,34 @@ class ClusterStore:
 
     def clear(self, deadline: Deadline) -> bool:
         """Forget every entry; whether all are gone. They must be found first, which may take ``CLEAR_S``."""
-        client = self._nodes.client(deadline)
-        if client is None:
+        if self._nodes.client(deadline) is None:
             return False
-        names = client.scan_iter(self._keys.entries + "*", count=_SCAN_COUNT)
         until = Deadline.after(CLEAR_S)
-        try:
+
+        def forget(client: Any, node: Any) -> bool:
+            names = client.scan_iter(self._keys.entries + "*", count=_SCAN_COUNT, target_nodes=node)
             while some := list(islice(names, _SCAN_COUNT)):
-                calls = {name: Call(name, ("UNLINK", name)) for name in some}
-                if not until.left() or not self._nodes.write(calls, Deadline.after(self._deadline)):
+                pipe = client.get_redis_connection(node).pipeline(transaction=False)
+                for name in some:
+                    pipe.unlink(name)
+                pipe.execute()
+                if not until.left():
                     return False
-        except FAILURES as exc:
-            self._nodes.failed("", exc)
-            return False
-        return True
+            return True
+
+        return all(self._nodes.each(forget, until).values())
 
     def owners(self, key: str) -> list[str]:
         """The primary of the key's slot, as far as is known."""
         client = self._nodes.client(Deadline.after(self._deadline))
-        return [node_of(client, self._keys.entry(key))] if client else []
+        owner = node_of(client, self._keys.entry(key)) if client else None
+        return [owner] if owner else []
 
     def states(self) -> list[ServerState]:
         """Each primary, asked now; what is known of the cluster by its URL if it does not answer."""
-        deadline = Deadline.after(self._deadline)
-        client = self._nodes.client(deadline)
-        if client is None:
-            return [ServerState(self._nodes.name, 1, Standing.AWAY)]
-        looks = {node.name: partial(_state, client, node) for node in client.get_primaries()}
-        return [
-            ServerState(name, 1, Standing.AWAY) if isinstance(state, Exception) else state
-            for name, state in self._nodes.run(looks, deadline).items()
+        found = self._nodes.each(_state, Deadline.after(self._deadline))
+        return [state or ServerState(name, 1, Standing.AWAY) for name, state in found.items()] or [
+            ServerState(self._nodes.name, 1, Standing.AWAY)
         ]
 
     def close(self) -> None:

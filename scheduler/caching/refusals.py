@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
+
+from scheduler.caching.forking import free_after_fork
 
 logger = logging.getLogger(__name__)
 
@@ -12,7 +13,7 @@ class Refusals:
     """Servers that refused something (out of memory, read only, no permission) and took no write since."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = free_after_fork()
         self._servers: set[str] = set()
 
     def refused(self, server: str, exc: Exception) -> None:

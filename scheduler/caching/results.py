@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from kombu.utils.json import dumps, loads
 from scheduler.broker import open_state
 from scheduler.caching.cache import Cache
 from scheduler.caching.flights import Flights
+from scheduler.caching.forking import free_after_fork
 from scheduler.caching.warm import NearCache
 from scheduler.errors import ConfigurationError, NotCacheable
 from scheduler.settings import Settings
@@ -72,7 +72,7 @@ class Results:
     def __init__(self, app: Celery, settings: Settings) -> None:
         self._app = app
         self._settings = settings
-        self._lock = threading.Lock()
+        self._lock = free_after_fork()
         self._near: NearCache | None = None
         self._flights: Flights | None = None
         self._flights_pid = 0

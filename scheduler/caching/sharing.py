@@ -18,7 +18,7 @@ from typing import Any
 
 from celery.app.task import get_actual_ignore_result
 from celery.exceptions import Retry
-from celery.states import PROPAGATE_STATES
+from celery.states import PROPAGATE_STATES, REVOKED
 from celery.utils import uuid
 from redis.exceptions import RedisError
 
@@ -38,6 +38,9 @@ WAIT_S = 60.0
 _LOOK_S = 0.05
 #: The same for whether another call has published its task, which takes a few ms.
 _PUBLISHED_LOOK_S = 0.005
+
+#: States of a task that nobody may rely on any more. One that failed and runs again was requeued.
+_OVER = {Stage.WAITING: PROPAGATE_STATES, Stage.RUNNING: frozenset({REVOKED})}
 
 #: The flights can't be asked: everybody computes, as without a cache.
 _UNKNOWN = (RedisError, BrokerUnreachable, OSError)
@@ -83,7 +86,7 @@ def _join(task: Any, results: Results, key: str, mine: Flight) -> Flight:
     holder = flights.join(key, mine, lease)
     if holder == mine or holder.stage is Stage.PUBLISHING:
         return holder
-    if task.AsyncResult(holder.task_id).state in PROPAGATE_STATES:
+    if task.AsyncResult(holder.task_id).state in _OVER[holder.stage]:
         flights.end(key, holder)
         holder = flights.join(key, mine, lease)
     return holder

@@ -186,7 +186,7 @@ def _apply_async(calls: CachedCalls, celerys: Callable[..., Any]) -> Callable[..
             return celerys(self, args, kwargs, **options)  # it says what is wrong as for any other task
 
         def send(task_id: str) -> Any:
-            return celerys(self, args, kwargs, task_id=task_id, **options)
+            return celerys(self, args, kwargs, **options | {"task_id": task_id})
 
         answer = calls.answer(self, key)
         return calls.publish(self, key, send) if answer is None else answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from scheduler.caching.store import Lifetime
@@ -17,7 +18,7 @@ class Ttl:
     jitter: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.default <= self.longest:
+        if not 0 < self.default <= self.longest < math.inf:
             raise ConfigurationError(
                 f"ttl={self.default} is not between 0 and longest_ttl={self.longest} s; change either"
             )

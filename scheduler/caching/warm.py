@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import marshal
 import os
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from scheduler.caching.addresses import is_cluster
 from scheduler.caching.cache import Cache
+from scheduler.caching.forking import free_after_fork
 from scheduler.caching.invalidation import Invalidation
 from scheduler.caching.near import Near
 from scheduler.caching.node_figures import Cell, count
@@ -16,9 +17,6 @@ from scheduler.caching.node_figures import Cell, count
 #: Longest that a value stays in memory without being asked for again on the servers, in seconds. A value that
 #: runs out is dropped by a message as well, but a server may be late in noticing that it ran out.
 NEAR_TTL_S = 10.0
-
-#: Redis Cluster moves keys between servers while it runs; nobody listens to that here.
-_CLUSTER = "redis+cluster://"
 
 
 class NearCache:
@@ -34,10 +32,11 @@ class NearCache:
         self, cache: Cache, servers: Sequence[str], entries: int = 10_000, max_bytes: int = 16_000_000
     ) -> None:
         self.cache = cache
-        self._servers = () if any(url.startswith(_CLUSTER) for url in servers) else tuple(servers)
+        # Redis Cluster moves keys between servers while it runs; nobody listens to that here.
+        self._servers = () if any(map(is_cluster, servers)) else tuple(servers)
         self._entries = entries
         self._max_bytes = max_bytes
-        self._lock = threading.Lock()
+        self._lock = free_after_fork()
         self._pid = 0
         self._near: Near
         self._invalidation: Invalidation | None = None

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
+from redis.cluster import RedisCluster
 
 import scheduler
 from scheduler.caching.store import Standing
 from tests.chaos.servers import Server
 from tests.support import redis_cluster
+from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
 KEYS = [f"key:{number}" for number in range(60)]
@@ -117,10 +121,69 @@ def test_keys_that_moved_are_followed(nodes: list[Server], cache: scheduler.Cach
     assert cache.owners(key) == [f"127.0.0.1:{target.port}"]
 
 
+@contextmanager
+def _process(module: str, *arguments: int) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def _seconds(call: Callable[[], object]) -> float:
     began = time.monotonic()
     call()
     return time.monotonic() - began
+
+
+def test_what_another_program_left_under_our_names_is_a_miss(
+    nodes: list[Server], cache: scheduler.Cache
+) -> None:
+    """Broken if a foreign value is an error for whoever asks for the key."""
+    with closing(RedisCluster(host="127.0.0.1", port=nodes[0].port)) as other:
+        other.set(cache.keys.entry("foreign"), "text")
+        other.rpush(cache.keys.entry("list"), 1)
+    for _ in range(5):
+        assert cache.get_many(["foreign", "list"]) == {}
+    assert cache.get_or_compute("foreign", lambda: 7) == 7
+    assert cache.set_many(dict.fromkeys(KEYS, 1))  # its node is not left out
+
+
+def test_what_the_url_says_of_timeouts_and_decoding_is_not_heard(nodes: list[Server]) -> None:
+    """Broken if an option that suits the application's own client breaks the cache, or its deadline."""
+    url = f"redis+cluster://127.0.0.1:{nodes[0].port}?decode_responses=true&socket_timeout=60"
+    with closing(scheduler.Cache([url], deadline=1.0)) as cache:
+        assert cache.set("key", "é")
+        assert cache.get("key") == "é"
+
+
+def test_nodes_with_new_addresses_are_found_by_the_url(tmp_path: Path) -> None:
+    """Broken if a cluster that was replaced behind its name is lost until every client starts anew."""
+    port = free_port()
+    with closing(scheduler.Cache([f"redis+cluster://127.0.0.1:{port}"], deadline=1.0)) as cache:
+        for name in ("old", "new"):
+            with (
+                redis_cluster.running(tmp_path / name, 1) as (node,),
+                _process("tests.chaos.proxy", port, node.port),
+            ):
+                wait_until(partial(cache.set, "key", name), f"the {name} cluster is found", 30)
+                assert cache.get("key") == name
+
+
+def test_a_cluster_that_takes_longer_than_one_call_to_meet_is_met(tmp_path: Path) -> None:
+    """Broken if each call begins to connect anew, and none has the time to end it."""
+    with (
+        redis_cluster.running(tmp_path / "far", 1) as (node,),
+        _process("benchmarks.proxy", node.port, 60) as proxy,
+    ):
+        assert proxy.stdout
+        far = int(proxy.stdout.readline())
+        with closing(node.client()) as client:
+            client.config_set("cluster-announce-port", far)
+        with closing(scheduler.Cache([f"redis+cluster://127.0.0.1:{far}"], deadline=0.25)) as cache:
+            assert not cache.set("key", 1)
+            wait_until(partial(cache.set, "key", 1), "the cluster is met", 30)
 
 
 def test_a_dead_node_costs_misses_never_errors(cache: scheduler.Cache, nodes: list[Server]) -> None:
@@ -133,3 +196,5 @@ def test_a_dead_node_costs_misses_never_errors(cache: scheduler.Cache, nodes: li
     assert cache.figures.errors > 0
     assert slowest < 2.0
     assert cache.get_many(KEYS) is not None
+    assert not cache.clear()
+    assert cache.get_many(KEYS) == {}  # those on living nodes are forgotten all the same

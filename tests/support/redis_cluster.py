@@ -1,4 +1,4 @@
-"""A Redis Cluster of three primaries, of server processes of our own."""
+"""A Redis Cluster of primaries, of server processes of our own."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
 _SLOTS = 16_384
-_NODES = 3
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[list[Server]]:
-    """Three servers that agree that they are one cluster."""
+def running(folder: Path, count: int = 3) -> Iterator[list[Server]]:
+    """So many servers that agree that they are one cluster."""
+    folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        nodes = []
-        buses = [free_port() for _ in range(_NODES)]
+        nodes: list[Server] = []
+        buses = [free_port() for _ in range(count)]
         for number, bus in enumerate(buses):
             options = [
                 "--cluster-enabled",
@@ -35,11 +35,11 @@ def running(folder: Path) -> Iterator[list[Server]]:
             stack.callback(node.kill)
             nodes.append(node)
         for number, node in enumerate(nodes):
-            first, after = number * _SLOTS // _NODES, (number + 1) * _SLOTS // _NODES
+            first, after = number * _SLOTS // count, (number + 1) * _SLOTS // count
             _call(node, "CLUSTER ADDSLOTSRANGE", first, after - 1)
         for node in nodes[1:]:
             _call(node, "CLUSTER MEET", "127.0.0.1", nodes[0].port, buses[0])
-        wait_until(lambda: all(map(_agrees, nodes)), "three nodes form a cluster", 30)
+        wait_until(lambda: all(_agrees(node, count) for node in nodes), f"{count} nodes form a cluster", 30)
         yield nodes
 
 
@@ -55,9 +55,9 @@ def move(nodes: list[Server], slot: int, target: Server) -> None:
         _call(node, "CLUSTER SETSLOT", slot, "NODE", owner)
 
 
-def _agrees(node: Server) -> bool:
+def _agrees(node: Server, count: int) -> bool:
     info = _call(node, "CLUSTER INFO")
-    return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(_NODES)
+    return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(count)
 
 
 def _call(node: Server, *command: str | int) -> Any:

@@ -92,7 +92,9 @@ def clear(target: Target, own: str | None, as_json: bool) -> None:
     if as_json:
         write_json({"cleared": cleared})
     elif cleared:
-        click.echo("Everything is forgotten." if own else "All results of cached tasks are forgotten.")
+        click.echo(
+            "All results of cached tasks are forgotten." if own is None else "Everything is forgotten."
+        )
     else:
         click.echo("Not every server could be reached: old values may still be served from some.", err=True)
     if not cleared:
@@ -110,7 +112,7 @@ def _opened(target: Target, own: str | None) -> Iterator[Cache]:
     """The cache that the user means: one of their own, or the one that keeps results."""
     app = target.application()
     broker = str(target.broker if app is None else app.conf.broker_write_url)
-    with closing(_load(own) if own else open_cache(target.settings(), broker)) as opened:
+    with closing(open_cache(target.settings(), broker) if own is None else _load(own)) as opened:
         yield opened
 
 
