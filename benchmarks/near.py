@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(report.machine(f"Valkey {client.info('server')['valkey_version']}"))
         url = f"redis://127.0.0.1:{server.port}/0"
         cache = scheduler.Cache([url])
-        near = scheduler.NearCache(cache, [url])
+        near = scheduler.NearCache(cache)
         try:
             samples = _measure(rounds, near, cache, client)
         finally:

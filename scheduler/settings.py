@@ -10,13 +10,14 @@ import fnmatch
 import os
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from scheduler.caching.addresses import server_name
 from scheduler.errors import ConfigurationError
 
 ENV_PREFIX = "SWITCHYARD_"
@@ -70,8 +71,15 @@ class Settings(BaseSettings):
     cache_replicas: int = Field(2, ge=1, le=10, description="servers that hold each cached result")
     near_entries: int = Field(10_000, ge=0, description="cached results in a process's memory; 0 is none")
     near_bytes: int = Field(16_000_000, ge=0, description="bytes of cached results in a process's memory")
-    node: str | None = Field(None, min_length=1, max_length=200, description="this node's name")
+    node: str | None = Field(None, pattern=r"^[^\s@%]{1,200}$", description="this node's name")
     labels: dict[str, str] = Field(default_factory=dict, description="this node's labels")
+
+    @field_validator("cache_servers")
+    @classmethod
+    def _lead_to_servers(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            server_name(url)
+        return urls
 
     @model_validator(mode="after")
     def _lease_outlives_a_missed_heartbeat(self) -> Settings:
@@ -111,9 +119,12 @@ def load(path: str | os.PathLike[str] | None = None) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as exc:
-        raise ConfigurationError("; ".join(_explain(error, origin) for error in exc.errors())) from None
-    except ValueError as exc:
-        raise ConfigurationError(f"settings from {origin}: {exc}") from None
+        raise ConfigurationError(_explain_all(exc.errors(), origin)) from None
+    except SettingsError as exc:
+        raise ConfigurationError(
+            f"{exc}; write SWITCHYARD_LABELS, SWITCHYARD_RULES and SWITCHYARD_CACHE_SERVERS as JSON, "
+            """such as '{"zone": "eu"}'"""
+        ) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -135,12 +146,19 @@ def _refuse_unknown_variables(names: Iterable[str]) -> None:
             raise ConfigurationError(f"unknown setting {name} in the environment{nearest(name, known)}")
 
 
+def _explain_all(errors: Sequence[Any], origin: str) -> str:
+    others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return _explain(errors[0], origin) + others
+
+
 def _explain(error: Any, origin: str) -> str:
     place = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         known = Rule.model_fields if error["loc"][0] == "rules" else Settings.model_fields
         return f"unknown setting {place!r} in {origin}{nearest(str(error['loc'][-1]), known)}"
-    return f"setting {place or 'values'!r} in {origin}: {error['msg']}"
+    said = error["msg"].removeprefix("Value error, ")
+    what = f"setting {place!r} in {origin}" if place else f"settings in {origin}"
+    return f"{what}: {said}" if "; " in said else f"{what}: {said}; correct it there"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -68,9 +68,12 @@ def exclusive(
         raise ConfigurationError(
             f"on_locked={on_locked!r} is unknown; use one of {', '.join(get_args(OnLocked))}"
         )
+    if not isinstance(key, str):
+        raise ConfigurationError(f'exclusive key {key!r} is no text; write @scheduler.exclusive("name")')
     rule = _Rule(key, on_locked, checked_ttl(ttl), wait, countdown, servers)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        _check_function(function)
         signature = inspect.signature(function)
         _check_names(key, signature)
 
@@ -100,8 +103,18 @@ class _Rule:
     servers: Sequence[str] | None
 
 
+def _check_function(function: object) -> None:
+    if not inspect.isfunction(function):
+        raise ConfigurationError(
+            f"scheduler.exclusive got {type(function).__name__}, not a function; put it under @app.task"
+        )
+
+
 def _check_names(key: str, signature: inspect.Signature) -> None:
-    fields = [field for _, field, _, _ in string.Formatter().parse(key) if field is not None]
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(key) if field is not None]
+    except ValueError as exc:
+        raise ConfigurationError(f"exclusive key {key!r}: {exc}; mend its braces") from None
     named = {field.partition(".")[0].partition("[")[0] for field in fields}
     if unknown := named - set(signature.parameters):
         names = ", ".join(sorted(map(repr, unknown)))

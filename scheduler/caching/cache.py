@@ -46,6 +46,8 @@ class Cache:
         max_bytes: int = 1_000_000,
     ) -> None:
         self.namespace = namespace
+        #: Its servers, as they were given.
+        self.urls = tuple(servers)
         self.keys = CacheKeys(namespace)
         self._ttl = Ttl(ttl, longest_ttl, jitter)
         self._codec = codec(serializer, max_bytes)

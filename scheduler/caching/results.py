@@ -117,6 +117,5 @@ class Results:
         return self._near
 
     def _open(self) -> NearCache:
-        settings, broker = self._settings, self._app.conf.broker_write_url
-        servers = cache_servers(settings, broker)
-        return NearCache(open_cache(settings, broker), servers, settings.near_entries, settings.near_bytes)
+        cache = open_cache(self._settings, self._app.conf.broker_write_url)
+        return NearCache(cache, self._settings.near_entries, self._settings.near_bytes)

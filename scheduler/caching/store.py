@@ -50,8 +50,8 @@ class ServerState:
     name: str
     weight: int
     standing: Standing
-    #: Entries of all databases that the server says it has, -1 if it does not answer.
-    entries: int = -1
+    #: Keys of the server's database, not only the cache's, -1 if it does not answer.
+    keys: int = -1
     #: Bytes of memory that the server uses, -1 if it does not answer.
     memory: int = -1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshal
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from scheduler.caching.addresses import is_cluster
@@ -13,6 +13,7 @@ from scheduler.caching.forking import free_after_fork
 from scheduler.caching.invalidation import Invalidation
 from scheduler.caching.near import Near
 from scheduler.caching.node_figures import Cell, count
+from scheduler.errors import ConfigurationError
 
 #: Longest that a value stays in memory without being asked for again on the servers, in seconds. A value that
 #: runs out is dropped by a message as well, but a server may be late in noticing that it ran out.
@@ -22,18 +23,22 @@ NEAR_TTL_S = 10.0
 class NearCache:
     """``cache`` with up to ``entries`` values and ``max_bytes`` bytes in memory; the least recently used go.
 
-    ``servers`` are the cache's own URLs: each of them tells what changes on it, so that a value here is old
-    for the time that a message takes, and for ``STALE_S`` (2) seconds if a network swallows messages. While a
-    server does not answer, and with a Redis Cluster, every call goes to ``cache``. Threads may share it; it
-    may be made before a fork.
+    Each of the cache's servers tells what changes on it, so that a value here is old for the time that a
+    message takes, and for ``STALE_S`` (2) seconds if a network swallows messages. While a server does not
+    answer, and with a Redis Cluster, every call goes to ``cache``. Threads may share it; it may be made
+    before a fork. Raises ConfigurationError.
     """
 
-    def __init__(
-        self, cache: Cache, servers: Sequence[str], entries: int = 10_000, max_bytes: int = 16_000_000
-    ) -> None:
+    def __init__(self, cache: Cache, entries: int = 10_000, max_bytes: int = 16_000_000) -> None:
+        if not isinstance(cache, Cache):
+            raise ConfigurationError(f"{cache!r} is not a scheduler.Cache; make one, and put this before it")
+        if entries < 0 or max_bytes < 0:
+            raise ConfigurationError(
+                f"entries={entries} and max_bytes={max_bytes} can't be negative; 0 keeps nothing in memory"
+            )
         self.cache = cache
         # Redis Cluster moves keys between servers while it runs; nobody listens to that here.
-        self._servers = () if any(map(is_cluster, servers)) else tuple(servers)
+        self._servers = () if any(map(is_cluster, cache.urls)) else cache.urls
         self._entries = entries
         self._max_bytes = max_bytes
         self._lock = free_after_fork()

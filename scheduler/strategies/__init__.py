@@ -35,7 +35,13 @@ def make(name: str) -> Strategy:
         close = difflib.get_close_matches(name, names(), n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ConfigurationError(f"unknown strategy {name!r}; {hint}installed are {', '.join(names())}")
-    strategy: Strategy = others[name].load()()
+    try:
+        strategy: Strategy = others[name].load()()
+    except (ImportError, AttributeError) as exc:
+        raise ConfigurationError(
+            f"strategy {name!r} from {others[name].value} can't be loaded: {exc}; "
+            "mend or remove the package that offers it"
+        ) from exc
     if not callable(getattr(strategy, "rank", None)):
         raise ConfigurationError(
             f"strategy {name!r} from {others[name].value} has no method rank(task, nodes)"

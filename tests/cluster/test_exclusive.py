@@ -105,6 +105,12 @@ def test_wrong_use_is_found_where_the_task_is_defined(app: Celery) -> None:
     """A key that names no argument would fail at every run, or a call with wrong arguments at none."""
     with pytest.raises(ConfigurationError, match="takes customer"):
         scheduler.exclusive("customer:{customer_id}")(lambda customer: None)
+    with pytest.raises(ConfigurationError, match="mend its braces"):
+        scheduler.exclusive("{customer")(lambda customer: None)
+    with pytest.raises(ConfigurationError, match=r"put it under @app\.task"):
+        scheduler.exclusive("x")(app.tasks["alone.retry"])
+    with pytest.raises(ConfigurationError, match="is no text; write"):
+        scheduler.exclusive(lambda customer: None)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="retry, skip, wait"):
         scheduler.exclusive("x", on_locked="ignore")  # type: ignore[arg-type]
     with pytest.raises((TypeError, OperationalError), match="key"):

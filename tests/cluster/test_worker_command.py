@@ -103,6 +103,25 @@ def test_an_application_without_install_is_refused(clean_valkey: Server, tmp_pat
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_options_of_celery_before_the_dashes_are_told_where_to_go() -> None:
+    """Who knows celery worker would be told that -P does not exist."""
+    done = start(NOBODY, "-A", APP, "-P", "threads")
+    assert done.returncode == 2
+    assert "No such option '-P'. Options of celery worker follow --" in " ".join(done.stderr.split())
+
+
+def test_a_pool_that_is_not_installed_is_one_line() -> None:
+    """A missing extra would be a page of Celery's traceback."""
+    code = "import sys; sys.modules['gevent'] = None; from workers.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "worker", "-A", APP, "--", "-P", "gevent"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "pip install 'celery-switchyard[gevent]'" in line
+
+
 def test_a_name_that_the_application_overrides_is_refused(clean_valkey: Server, tmp_path: Path) -> None:
     """``--node`` would be ignored without a word."""
     (tmp_path / "pinned.py").write_text(PINNED.format(url=clean_valkey.url()))

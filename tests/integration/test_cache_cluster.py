@@ -55,7 +55,7 @@ def test_keys_are_on_all_nodes(cache: scheduler.Cache) -> None:
     """Broken if sharding is not the cluster's."""
     assert cache.set_many(dict.fromkeys(KEYS, 1))
     assert {name for key in KEYS for name in cache.owners(key)} == {each.name for each in cache.servers()}
-    assert all(each.entries > 0 and each.standing is Standing.UP for each in cache.servers())
+    assert all(each.keys > 0 and each.standing is Standing.UP for each in cache.servers())
 
 
 def test_one_computes_and_a_stale_value_is_kept_on(cache: scheduler.Cache) -> None:

@@ -57,7 +57,7 @@ def test_nodes_shows_cache_hits_where_there_are_caches(clean_valkey: Server) -> 
 
 #: A cache of an application's own, and one that is none.
 own = scheduler.Cache(["redis://127.0.0.1:7001", "redis://127.0.0.1:7002"], namespace="own")
-near = scheduler.NearCache(own, [])
+near = scheduler.NearCache(own)
 other = 7
 
 

@@ -295,6 +295,25 @@ def test_check_finds_settings_of_celery_that_lose_tasks(clean_valkey: Server, tm
     assert [finding.split()[0] for finding in found] == list(conf)
 
 
+def test_check_finds_a_cache_server_that_is_away(clean_valkey: Server) -> None:
+    """Cached tasks would be computed again and again, and nobody would know why."""
+    urls = [clean_valkey.url(), f"redis://127.0.0.1:{free_port()}/0"]
+    env = {"SWITCHYARD_CACHE_SERVERS": json.dumps(urls)}
+    (problem,) = problems(read("check", "--broker", clean_valkey.url(), env=env, code=1))
+    assert problem.startswith("cache server 127.0.0.1:")
+    env = {"SWITCHYARD_CACHE_SERVERS": json.dumps(urls[:1])}
+    found = {finding["check"]: finding for finding in read("check", "--broker", clean_valkey.url(), env=env)}
+    assert found["cache"]["finding"] == "1 cache servers answer"
+
+
+def test_check_keeps_what_to_paste_in_one_piece(tmp_path: Path) -> None:
+    """A new user would paste half of the two lines that install Switchyard."""
+    (tmp_path / "plain.py").write_text("from celery import Celery\napp = Celery('plain', broker='redis://')")
+    done = run("check", "-A", "plain", "--json", cwd=tmp_path)
+    (finding,) = json.loads(done.stdout)
+    assert finding["mend"] == "add 'import scheduler; scheduler.install(app)' where it is made"
+
+
 def test_check_says_what_is_wrong_when_nothing_answers() -> None:
     """The check would fail itself just where it is asked for help."""
     (problem,) = problems(read("check", "--broker", f"redis://127.0.0.1:{free_port()}/0", code=1))
@@ -335,9 +354,10 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up_on() -> None:
 @pytest.mark.parametrize(
     ("app", "says"),
     [
-        ("nosuch.module", "No module named 'nosuch'"),
+        ("nosuch.module", "current directory holds it"),
+        ("imports", "imports.py line 2"),
         ("json:loads", "not a Celery application"),
-        ("broken", "ZeroDivisionError"),
+        ("broken", "broken.py line 1"),
         ("plain", "scheduler.install(app)"),
         ("misconfigured", "did you mean 'lease'?"),
     ],
@@ -345,6 +365,7 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up_on() -> None:
 def test_an_application_that_cannot_be_used_is_one_line(tmp_path: Path, app: str, says: str) -> None:
     """An operator would read Celery's traceback instead of what to do."""
     (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "imports.py").write_text("import json\nimport absent_dependency")
     (tmp_path / "plain.py").write_text("from celery import Celery\napp = Celery('plain', broker='redis://')")
     (tmp_path / "wrong.toml").write_text("leas = 4")
     (tmp_path / "misconfigured.py").write_text(

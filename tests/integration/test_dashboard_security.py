@@ -223,6 +223,7 @@ def test_a_loopback_address_needs_none(address: str) -> None:
         ((), {"FLOWER_BASIC_ATUH": "a:b"}, "did you mean 'FLOWER_BASIC_AUTH'?"),
         (("--port", "eighty"), {}, "eighty"),
         (("--conf", "/nowhere.py"), {}, "/nowhere.py"),
+        (("--certfile", "/nowhere", "--keyfile", "/nowhere"), {}, "--certfile /nowhere is no file; name"),
     ],
 )
 def test_wrong_options_are_refused_in_one_line(

@@ -70,7 +70,7 @@ def machines(tmp_path: Path) -> Iterator[list[Machine]]:
 @contextmanager
 def near_cache(*urls: str) -> Iterator[scheduler.NearCache]:
     cache = scheduler.Cache(urls, namespace="near", jitter=0)
-    near = scheduler.NearCache(cache, urls)
+    near = scheduler.NearCache(cache)
     wait_until(lambda: near.warm, "all servers are heard")
     try:
         yield near

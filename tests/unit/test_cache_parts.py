@@ -110,6 +110,16 @@ def test_what_cannot_be_cached_is_refused_by_name(serializer: str) -> None:
         each.encode("basket:7", object())
 
 
+def test_a_near_cache_without_a_cache_or_with_room_below_nothing_is_refused() -> None:
+    """Broken if a wrong argument is an error of the first look-up, or a thread's."""
+    cache = scheduler.Cache(["redis://127.0.0.1:1"])
+    with pytest.raises(ConfigurationError, match=r"not a scheduler\.Cache; make one"):
+        scheduler.NearCache(["redis://127.0.0.1:1"])  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="can't be negative; 0"):
+        scheduler.NearCache(cache, entries=-1)
+    cache.close()
+
+
 @pytest.mark.parametrize("key", [7, b"bytes", "\ud800"])
 def test_a_key_that_is_no_text_is_refused_with_a_mend(key: Any) -> None:
     """Broken if a number is an error that does not say what to do, or one key has two names."""

@@ -49,6 +49,9 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
         ("lease = \n", ["switchyard.toml", "not valid TOML", "line 1"]),
         ('lease = "soon"\n', ["'lease'", "switchyard.toml"]),
         ("lease = 1\nrenew = 1\n", ["lease", "twice"]),
+        ('cache_servers = ["http://a"]\n', ["'cache_servers", "switchyard.toml", "no URL of a cache server"]),
+        ('node = "a b"\n', ["'node'", "switchyard.toml", "pattern"]),
+        ('namespace = "a b"\nlease = "5s"\n', ["'namespace'", "(and 1 more)"]),
     ],
 )
 def test_mistakes_in_a_file_are_named(tmp_path: Path, text: str, parts: list[str]) -> None:
@@ -57,6 +60,16 @@ def test_mistakes_in_a_file_are_named(tmp_path: Path, text: str, parts: list[str
         load(write(tmp_path, text))
     for part in parts:
         assert part in str(caught.value)
+    what, _, mend = str(caught.value).partition("; ")
+    assert what
+    assert mend
+
+
+def test_a_list_in_the_environment_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who writes a label as on the command line would not learn how to write it here."""
+    monkeypatch.setenv("SWITCHYARD_LABELS", "zone=eu")
+    with pytest.raises(ConfigurationError, match=r'"labels".*; write SWITCHYARD_LABELS.* as JSON'):
+        load()
 
 
 def test_an_unknown_variable_is_named_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:

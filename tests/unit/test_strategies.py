@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 
 import pytest
 from hypothesis import given
@@ -107,3 +108,13 @@ def test_an_unknown_strategy_is_named_with_the_nearest() -> None:
     """A typo in a rule would be found in production only."""
     with pytest.raises(ConfigurationError, match=r"'least_loaded'.*'least_load'"):
         strategies.make("least_loaded")
+
+
+def test_a_strategy_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken package of strategies would be told as an application that can't be found."""
+    point = EntryPoint("acme", "acme_nope:Strategy", strategies.ENTRY_POINT_GROUP)
+    monkeypatch.setattr(strategies, "entry_points", lambda group: [point])
+    with pytest.raises(
+        ConfigurationError, match=r"'acme' from acme_nope:Strategy can't be loaded.*; mend or"
+    ):
+        strategies.make("acme")

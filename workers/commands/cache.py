@@ -142,14 +142,14 @@ def _looked_at(opened: Cache) -> list[ServerState]:
 
 
 def _servers(servers: Sequence[ServerState]) -> RenderableType:
-    rows = Table("server", "state", "weight", "entries", "memory", box=box.SIMPLE_HEAD, pad_edge=False)
+    rows = Table("server", "standing", "weight", "keys", "memory", box=box.SIMPLE_HEAD, pad_edge=False)
     for server in servers:
         away = server.standing is Standing.AWAY
         rows.add_row(
             Text(server.name, "bold"),
             Text(str(server.standing), _STYLES[server.standing]),
             Text(str(server.weight)),
-            Text("-" if away else f"{server.entries:,}"),
+            Text("-" if away else f"{server.keys:,}"),
             Text("-" if away else _megabytes(server.memory)),
         )
     return rows

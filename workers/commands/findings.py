@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,9 +11,12 @@ from typing import Any
 from redis.exceptions import RedisError, ResponseError
 
 from scheduler.broker import server_name
+from scheduler.caching.results import open_cache
+from scheduler.caching.store import Standing
 from scheduler.errors import SwitchyardError
 from scheduler.models import Node, NodeState, QueueDepth, Selector
 from scheduler.overview import can_run, queue_depths
+from scheduler.settings import Settings
 from scheduler.state import State
 from workers.commands.display import seconds
 from workers.commands.target import Target
@@ -46,11 +50,12 @@ def findings(target: Target) -> Iterator[Finding]:
     """Everything, in the order in which one would look; stops where nothing more can be seen."""
     try:
         app = target.application()
-        target.settings()
+        settings = target.settings()
     except SwitchyardError as exc:
         yield _from_error("configuration", exc)
         return
     yield Finding("configuration", Level.OK, "the settings are valid")
+    yield from cache_servers(settings)
     if app is not None:
         yield from application(app)
     try:
@@ -68,6 +73,21 @@ def application(app: Any) -> list[Finding]:
     ]
     wrong += _prefetch(app.conf.worker_prefetch_multiplier)
     return wrong or [Finding("application", Level.OK, f"{app.main} uses Switchyard, with safe settings")]
+
+
+def cache_servers(settings: Settings) -> Iterator[Finding]:
+    """Whether the servers that were named for cached results answer."""
+    if not settings.cache_servers:
+        return
+    with closing(open_cache(settings, "")) as cache:
+        states = cache.servers()
+    away = [state for state in states if state.standing is Standing.AWAY]
+    for state in away:
+        finding = f"cache server {state.name} does not answer: what only it keeps is computed again"
+        mend = "see that it runs and lets this machine in, or take it out of cache_servers everywhere"
+        yield Finding("cache", Level.PROBLEM, finding, mend)
+    if not away:
+        yield Finding("cache", Level.OK, f"{len(states)} cache servers answer")
 
 
 def _prefetch(multiplier: int) -> list[Finding]:
@@ -192,7 +212,7 @@ def dead_tasks(state: State) -> Finding:
 
 def _from_error(check: str, exc: Exception) -> Finding:
     """Errors of ours say what happened, then, after a semicolon, how to mend it; the server's do not."""
-    finding, _, mend = " ".join(str(exc).split()).rpartition("; ")
-    if not finding:
-        finding, mend = mend, "see the server's log, and what this user may do there"
-    return Finding(check, Level.PROBLEM, finding, mend)
+    finding, _, mend = " ".join(str(exc).split()).partition("; ")
+    return Finding(
+        check, Level.PROBLEM, finding, mend or "see the server's log, and what this user may do there"
+    )

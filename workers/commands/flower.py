@@ -7,6 +7,7 @@ import functools
 import signal
 from contextlib import suppress
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import click
@@ -58,6 +59,7 @@ def _listening(app: str, said: dict[str, Any], open_metrics: bool, insecure: boo
 
     chosen, settings = options.read({name: _as_text(value) for name, value in said.items()})
     require_login(chosen, insecure)
+    _require_files(chosen)
     capp = load_app(app)
     dashboard = Dashboard(capp, chosen, open_metrics=open_metrics, insecure=insecure, **settings)
     try:
@@ -67,6 +69,15 @@ def _listening(app: str, said: dict[str, Any], open_metrics: bool, insecure: boo
             f"cannot listen on {chosen.unix_socket or f'{chosen.address}:{chosen.port}'}: {exc.strerror}; "
             "choose another --port or --address"
         ) from None
+
+
+def _require_files(chosen: Any) -> None:
+    for name in ("certfile", "keyfile", "ca_certs"):
+        path = getattr(chosen, name)
+        if path and not Path(path).is_file():
+            raise ConfigurationError(
+                f"--{name.replace('_', '-')} {path} is no file; name one that can be read"
+            )
 
 
 def _serve(dashboard: Any, port: int | None) -> None:

@@ -21,7 +21,7 @@ from workers.commands.display import bar, console, seconds, write_json
 from workers.commands.target import Target, on_cluster
 
 _STYLES = {NodeState.UP: "green", NodeState.DRAINING: "yellow", NodeState.LOST: "bold red"}
-_FIGURES = ("node", "state", "slots", "placed", "lease", "cpu", "memory")
+_FIGURES = ("node", "state", "outstanding", "placed", "lease", "cpu", "memory")
 
 #: Seconds between two looks of --watch.
 _EVERY = 1.0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import sysconfig
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ from scheduler.errors import ConfigurationError, SwitchyardError
 from scheduler.plugin import installation
 from scheduler.settings import Settings, load
 from scheduler.state import State
+
+#: Where code of others is: what is raised there is mended where it was called.
+_NOT_THEIRS = (__file__, sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "<frozen")
 
 #: Seconds that a command waits for one answer of the broker.
 _PATIENCE = 2.0
@@ -95,12 +100,24 @@ def load_app(name: str) -> Any:
         if ours := _ours_behind(exc):
             raise ours from None
         raise ConfigurationError(
-            f"cannot load the application {name!r}: {type(exc).__name__}: {exc}; "
-            "check -A, and that the current directory holds it"
+            f"cannot load the application {name!r}: {type(exc).__name__}: {exc}; {_mend(name, exc)}"
         ) from None
     if not isinstance(app, Celery):
         raise ConfigurationError(f"{name!r} is a {type(app).__name__}, not a Celery application; check -A")
     return app
+
+
+def _mend(name: str, exc: Exception) -> str:
+    module = name.partition(":")[0]
+    missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
+    theirs = [
+        frame
+        for frame in traceback.extract_tb(exc.__traceback__)
+        if not frame.filename.startswith(_NOT_THEIRS)
+    ]
+    if not theirs or (missing and f"{module}.".startswith(f"{missing}.")):
+        return "check -A, and that the current directory holds it"
+    return f"mend {theirs[-1].filename} line {theirs[-1].lineno}"
 
 
 def _ours_behind(exc: BaseException | None) -> SwitchyardError | None:

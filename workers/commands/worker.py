@@ -8,6 +8,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -19,6 +20,8 @@ from workers.commands.target import Target, app_option, one_line_errors
 
 #: Celery builds its own host name from the node's: NAME@host, with % for its placeholders.
 _NAME = re.compile(r"[^\s@%]{1,200}")
+
+_GEVENT = re.compile(r"(^| )(-P ?|--pool[ =])gevent( |$)")
 
 
 def _checked_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -35,7 +38,20 @@ def _checked_labels(_ctx: click.Context, _param: click.Parameter, values: Sequen
     return labels
 
 
-@click.command()
+class _Worker(click.Command):
+    """Says where Celery's options go to whoever writes them where ``celery worker`` wants them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as exc:
+            raise click.UsageError(
+                f"{exc.format_message()} Options of celery worker follow --, as in: -- -P threads", ctx
+            ) from None
+
+
+@click.command(cls=_Worker)
 @app_option(required=True)
 @click.option(
     "--node", metavar="NAME", callback=_checked_name, help="The node's name, unique in the cluster."
@@ -57,6 +73,7 @@ def worker(
     For example: switchyard worker -A proj --node gpu-1 --slots 4 --label gpu=h100 -- -P threads -l INFO
     """
     with one_line_errors():
+        _require_pool(celery_options)
         # Before the application is loaded: it reads its settings then.
         os.environ.update(environment(node, labels))
         _require_ready(Target(app=app), node, labels)
@@ -85,6 +102,14 @@ def celery_arguments(
     arguments += ["-c", str(slots)] if slots else []
     arguments += ["-Q", queues] if queues else []
     return [*arguments, *rest]
+
+
+def _require_pool(celery_options: Sequence[str]) -> None:
+    """Celery patches for gevent before all else, and fails with a traceback where it is not installed."""
+    if _GEVENT.search(" ".join(celery_options)) and find_spec("gevent") is None:
+        raise ConfigurationError(
+            "the pool gevent is not installed; pip install 'celery-switchyard[gevent]', or choose -P threads"
+        )
 
 
 def _require_ready(target: Target, node: str | None, labels: Mapping[str, str]) -> None:
