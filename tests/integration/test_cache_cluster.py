@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import subprocess
 import sys
 import time
@@ -135,6 +136,22 @@ def _seconds(call: Callable[[], object]) -> float:
     began = time.monotonic()
     call()
     return time.monotonic() - began
+
+
+def test_a_forked_process_uses_the_cache_of_its_parent(cache: scheduler.Cache) -> None:
+    """Broken if prefork workers share a socket, or wait for threads and locks that only their parent has."""
+    assert cache.set("key", "parent's")
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+
+    def child() -> None:
+        answers.put((cache.get("key"), cache.set("key", "child's")))
+
+    process = context.Process(target=child, daemon=True)
+    process.start()
+    assert answers.get() == ("parent's", True)
+    process.join()
+    assert cache.get("key") == "child's"
 
 
 def test_what_another_program_left_under_our_names_is_a_miss(
