@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from celery import _state
 
 from scheduler import installed
 from tests.support import servers
@@ -32,6 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test decides anything on the broker of an application that another one left behind."""
     monkeypatch.setattr(installed, "_apps", [])
+    monkeypatch.setattr(_state._tls, "current_app", None)
 
 
 @pytest.fixture(scope="session")

@@ -203,8 +203,8 @@ class ClusterNodes:
 
     def _answered(self, node: str, replies: Replies) -> Replies:
         """The replies without errors, which are counted."""
-        errors = [reply for reply in replies.values() if isinstance(reply, Exception)]
-        for error in errors[:1]:
+        error = next((reply for reply in replies.values() if isinstance(reply, Exception)), None)
+        if error is not None:
             self._counters.failed()
             if isinstance(error, ResponseError) and not isinstance(error, _ELSEWHERE):
                 self._refusals.refused(self._where(node), error)

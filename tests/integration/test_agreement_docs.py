@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from celery import current_app
 
 from tests.support.servers import Server
 
 PAGE = Path(__file__).parents[2] / "docs" / "agreement.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-
-
-@pytest.fixture(autouse=True)
-def _same_application_afterwards() -> Iterator[None]:
-    before = current_app._get_current_object()
-    yield
-    before.set_current()
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
