@@ -61,6 +61,7 @@ class Beat:
         # Ours is the election; RedBeat would take its lock here, for up to half an hour.
         beat_init.disconnect(acquire_distributed_beat_lock)
         beat_init.send(sender=self)
+        _log.info("Stands for election; switchyard beat --list says who leads.")
         with self.election:
             garbage = Garbage()
             leader: Leader | None = None
