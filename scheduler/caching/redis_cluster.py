@@ -114,6 +114,6 @@ class ClusterStore:
 
 
 def _state(client: Any, node: Any) -> ServerState:
-    entries = client.dbsize(target_nodes=node)
+    keys = client.dbsize(target_nodes=node)
     memory = client.info("memory", target_nodes=node)["used_memory"]
-    return ServerState(node.name, 1, Standing.UP, int(entries), int(memory))
+    return ServerState(node.name, 1, Standing.UP, int(keys), int(memory))

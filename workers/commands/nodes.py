@@ -21,10 +21,38 @@ from workers.commands.display import bar, console, seconds, write_json
 from workers.commands.target import Target, on_cluster
 
 _STYLES = {NodeState.UP: "green", NodeState.DRAINING: "yellow", NodeState.LOST: "bold red"}
-_FIGURES = ("node", "state", "outstanding", "placed", "lease", "cpu", "memory")
-
 #: Seconds between two looks of --watch.
 _EVERY = 1.0
+
+
+def _measured(node: Node, figure: str) -> Text:
+    """What a lost node said last is no figure of now."""
+    return Text("-" if node.state is NodeState.LOST else figure)
+
+
+def _cache_hits(node: Node) -> Text:
+    _, rate = hit_rates(node.load.cache)
+    return _measured(node, "-" if rate is None else f"{rate:.1%}")
+
+
+def _pairs(labels: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+_COLUMNS: Mapping[str, Callable[[Node], Text]] = {
+    "node": lambda node: Text(node.name, "bold"),
+    "state": lambda node: Text(str(node.state), _STYLES[node.state]),
+    "outstanding": lambda node: bar(node.outstanding, node.slots),
+    "placed": lambda node: Text(str(node.inbox)),
+    "lease": lambda node: Text(seconds(node.lease_age)),
+    "cpu": lambda node: _measured(node, f"{node.load.cpu:.0f} %"),
+    "memory": lambda node: _measured(node, f"{node.load.memory:.0f} %"),
+    "cache hits": _cache_hits,
+    "queues": lambda node: Text(", ".join(sorted(node.queues)) or "-"),
+    "labels": lambda node: Text(_pairs(node.labels) or "-"),
+}
+#: Columns of other people's words, which may be long.
+_FOLDED = ("queues", "labels")
 
 
 @click.command()
@@ -48,45 +76,17 @@ def table(found: Sequence[Node]) -> RenderableType:
     """The nodes as a table; the last line says how many are up, and what they are busy with."""
     if not found:
         return Text("No node has joined this cluster. Start one: switchyard worker -A APP --node NAME")
+    columns = dict(_COLUMNS)
+    if not any(node.load.cache for node in found):
+        del columns["cache hits"]
     rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for figure in _FIGURES:
-        rows.add_column(figure, no_wrap=True)
-    caching = any(node.load.cache for node in found)
-    for figure in ("cache hits", "queues", "labels") if caching else ("queues", "labels"):
-        rows.add_column(figure)
+    for heading in columns:
+        rows.add_column(heading, no_wrap=heading not in _FOLDED)
     for node in sorted(found, key=lambda node: node.name):
-        hits = [Text(_cache_hits(node))] if caching else []
-        rows.add_row(
-            *_cells(node),
-            *hits,
-            Text(", ".join(sorted(node.queues)) or "-"),
-            Text(_pairs(node.labels) or "-"),
-        )
+        rows.add_row(*(cell(node) for cell in columns.values()))
     up = [node for node in found if node.state is NodeState.UP]
     slots, outstanding = sum(node.slots for node in up), sum(node.outstanding for node in found)
     return Group(rows, Text(f"{len(up)} of {len(found)} up, {slots} slots, {outstanding} tasks outstanding"))
-
-
-def _cells(node: Node) -> list[Text]:
-    lost = node.state is NodeState.LOST
-    return [
-        Text(node.name, "bold"),
-        Text(str(node.state), _STYLES[node.state]),
-        bar(node.outstanding, node.slots),
-        Text(str(node.inbox)),
-        Text(seconds(node.lease_age)),
-        Text("-" if lost else f"{node.load.cpu:.0f} %"),
-        Text("-" if lost else f"{node.load.memory:.0f} %"),
-    ]
-
-
-def _cache_hits(node: Node) -> str:
-    _, rate = hit_rates(node.load.cache)
-    return "-" if rate is None or node.state is NodeState.LOST else f"{rate:.1%}"
-
-
-def _pairs(labels: Mapping[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in sorted(labels.items()))
 
 
 def _watch(state: State) -> None:
