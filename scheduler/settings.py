@@ -23,8 +23,17 @@ from scheduler.errors import ConfigurationError
 ENV_PREFIX = "SWITCHYARD_"
 #: Variables with our prefix that are not settings: the command line and install() read them.
 _OTHER_VARIABLES = frozenset({"SWITCHYARD_BROKER_URL", "SWITCHYARD_CONFIG"})
+#: Celery builds its own host name from the node's: NAME@host, with % for its placeholders.
+_NODE_NAME = re.compile(r"[^\s@%]{1,200}")
 #: Kubernetes sets such variables for a service that happens to be called "switchyard".
 KUBERNETES_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP)(_\w+)?)?$")
+
+
+def checked_node(name: str) -> str:
+    """The name, if a node may have it. Raises ValueError."""
+    if not _NODE_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no node name: up to 200 characters, no spaces, no @, no %")
+    return name
 
 
 class Rule(BaseModel):
@@ -51,7 +60,10 @@ class Rule(BaseModel):
 class Settings(BaseSettings):
     """Everything that can be set. Times are seconds by a monotonic clock, deadlines by the server's."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+    # A URL that is wrong may have a password in it.
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     strategy: str = Field("least_load", description="for tasks that no rule names one for")
     rules: tuple[Rule, ...] = Field((), description="the first that matches a task's name decides")
@@ -71,8 +83,13 @@ class Settings(BaseSettings):
     cache_replicas: int = Field(2, ge=1, le=10, description="servers that hold each cached result")
     near_entries: int = Field(10_000, ge=0, description="cached results in a process's memory; 0 is none")
     near_bytes: int = Field(16_000_000, ge=0, description="bytes of cached results in a process's memory")
-    node: str | None = Field(None, pattern=r"^[^\s@%]{1,200}$", description="this node's name")
+    node: str | None = Field(None, description="this node's name")
     labels: dict[str, str] = Field(default_factory=dict, description="this node's labels")
+
+    @field_validator("node")
+    @classmethod
+    def _is_a_name(cls, node: str | None) -> str | None:
+        return node and checked_node(node)
 
     @field_validator("cache_servers")
     @classmethod

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, get_args
 
-from celery import current_task, states
+from celery import Task, current_task, states
 from celery.exceptions import Ignore
 
 from scheduler.agreement import servers as deciding
@@ -104,7 +104,7 @@ class _Rule:
 
 
 def _check_function(function: object) -> None:
-    if not inspect.isfunction(function):
+    if isinstance(function, Task) or not callable(function):
         raise ConfigurationError(
             f"scheduler.exclusive got {type(function).__name__}, not a function; put it under @app.task"
         )

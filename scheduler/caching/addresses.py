@@ -20,8 +20,10 @@ def server_name(url: str) -> str:
     try:
         parts = parse_url(url.replace("+cluster", "", 1))  # type: ignore[no-untyped-call]
     except ValueError as exc:
+        # What the parser took for a host or a port may be a piece of the password.
+        why = "are there characters to percent-encode before the @?" if "@" in url else str(exc)
         raise ConfigurationError(
-            f"{url.rpartition('@')[2]!r} is no URL of a cache server: {exc}; "
+            f"{url.rpartition('@')[2]!r} is no URL of a cache server: {why}; "
             "write redis://, rediss://, unix:// or, alone, redis+cluster://"
         ) from None
     database = parts.get("db", 0)

@@ -29,7 +29,7 @@ class Bulkhead:
 
     def __init__(self) -> None:
         self._compartments: dict[str, ThreadPoolExecutor] = {}
-        self._closed = False
+        self.closed = False
         self._pid = os.getpid()
 
     def run(self, calls: Mapping[str, Callable[[], T]], deadline: Deadline) -> dict[str, T | Exception]:
@@ -45,16 +45,17 @@ class Bulkhead:
         """End the threads for all servers but these."""
         gone = set(self._compartments) - set(servers) if self._pid == os.getpid() else ()
         for server in gone:
-            self._compartments.pop(server).shutdown(wait=False)
+            if compartment := self._compartments.pop(server, None):
+                compartment.shutdown(wait=False)
 
     def close(self) -> None:
         """Take no more calls."""
-        self._closed = True
+        self.closed = True
         self.keep(())
 
     def _begin(self, server: str, call: Callable[[], T]) -> Future[T]:
         try:
-            if self._closed:
+            if self.closed:
                 raise RuntimeError("the cache was closed")
             return self._compartment(server).submit(call)
         except (

@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -44,6 +44,8 @@ T = TypeVar("T")
 
 #: What redis-py raises when a cluster fails.
 FAILURES = (RedisError, RedisClusterException, OSError)
+#: The same for a look at the layout: IndexError is what it raises where no node has a slot.
+_NO_LAYOUT = (*FAILURES, IndexError)
 
 #: In place of a node's name: the cluster as a whole, and the slots that no node has.
 _CLUSTER, _NO_NODE = "", "-"
@@ -83,16 +85,18 @@ class ClusterNodes:
 
     def ask(self, calls: Mapping[str, Call], deadline: Deadline) -> Replies:
         """The replies that came in time, by key."""
-        answered = self._ask_nodes(calls, deadline)
-        return {key: reply for replies in answered.values() for key, reply in replies.items()}
+        return _good_of(self._ask_nodes(calls, deadline).values())
 
     def write(self, calls: Mapping[str, Call], deadline: Deadline) -> bool:
-        """Whether every one of these writes was done in time."""
+        """Whether every one of these writes, each of which needs memory, was done in time."""
         answered = self._ask_nodes(calls, deadline)
         for node, replies in answered.items():
-            if replies:
+            refusal = next(filter(_refuses, replies.values()), None)
+            if refusal:
+                self._refusals.refused(self._where(node), refusal)
+            elif replies:
                 self._refusals.taken(self._where(node))
-        return sum(map(len, answered.values())) == len(calls)
+        return len(_good_of(answered.values())) == len(calls)
 
     def each(self, work: Callable[[Any, Any], T], deadline: Deadline) -> dict[str, T | None]:
         """What this work with the client on a primary came to, by primary; None, counted, if it failed."""
@@ -105,7 +109,7 @@ class ClusterNodes:
         return {node: self._good(node, outcome) for node, outcome in outcomes.items()}
 
     def client(self, deadline: Deadline) -> Any:
-        """redis-py's client; None, counted, if the cluster cannot be reached in time."""
+        """redis-py's client; None if the cluster is left out, or cannot be reached in time, which counts."""
         pid = os.getpid()
         if pid not in self._clients and self._opening.acquire(timeout=deadline.left()):
             try:
@@ -124,13 +128,17 @@ class ClusterNodes:
 
     def _open(self) -> None:
         """Connect. One that was too late for its caller is there for the next one."""
-        self._clients[os.getpid()] = RedisCluster.from_url(
+        client = RedisCluster.from_url(
             self._url,
             socket_timeout=self._deadline,
             socket_connect_timeout=self._deadline,
             retry=Retry(NoBackoff(), 1),
             require_full_coverage=False,
         )
+        if self._bulkhead.closed:
+            client.close()
+        else:
+            self._clients[os.getpid()] = client
 
     def _where(self, node: str) -> str:
         of = f"cluster at {self.name}"
@@ -140,7 +148,7 @@ class ClusterNodes:
         return self._breakers[node].decide(time.monotonic()) is not Decision.SKIP
 
     def _ask_nodes(self, calls: Mapping[str, Call], deadline: Deadline) -> dict[str, Replies]:
-        """What each node answered that is not left out."""
+        """What each node answered that is not left out, errors included; these are counted."""
         client = self.client(deadline) if calls else None
         if client is None:
             return {}
@@ -153,7 +161,11 @@ class ClusterNodes:
             if self._admits(node)
         }
         outcomes = self._bulkhead.run(asked, deadline)
-        return {node: self._answered(node, self._good(node, each) or {}) for node, each in outcomes.items()}
+        answered = {node: self._good(node, outcome) or {} for node, outcome in outcomes.items()}
+        for replies in answered.values():
+            if any(isinstance(reply, Exception) for reply in replies.values()):
+                self._counters.failed()
+        return answered
 
     def _ask_node(self, client: Any, node: str, calls: Mapping[str, Call]) -> Replies:
         """The replies of one node; what it sends elsewhere is asked there."""
@@ -182,13 +194,18 @@ class ClusterNodes:
             return
         try:
             client.nodes_manager.initialize()
-            self._bulkhead.keep([_CLUSTER, _NO_NODE, *(node.name for node in client.get_nodes())])
-        except FAILURES:
+            self._forget_all_but({_CLUSTER, _NO_NODE, *(node.name for node in client.get_nodes())})
+        except _NO_LAYOUT:
             # All nodes may have new addresses, which the client does not know, but the URL may lead to them.
-            with suppress(*FAILURES):
+            with suppress(*_NO_LAYOUT):
                 self._open()
         finally:
             self._looking.release()
+
+    def _forget_all_but(self, nodes: Set[str]) -> None:
+        self._bulkhead.keep(nodes)
+        for gone in set(self._breakers) - nodes:
+            self._breakers.pop(gone, None)
 
     def _good(self, node: str, outcome: T | Exception) -> T | None:
         """What a node did; None, counted, if it failed."""
@@ -201,15 +218,6 @@ class ClusterNodes:
             logger.warning("cache %s left out: %s; its keys are misses", self._where(node), outcome)
         return None
 
-    def _answered(self, node: str, replies: Replies) -> Replies:
-        """The replies without errors, which are counted."""
-        error = next((reply for reply in replies.values() if isinstance(reply, Exception)), None)
-        if error is not None:
-            self._counters.failed()
-            if isinstance(error, ResponseError) and not isinstance(error, _ELSEWHERE):
-                self._refusals.refused(self._where(node), error)
-        return {key: reply for key, reply in replies.items() if not isinstance(reply, Exception)}
-
 
 def node_of(client: Any, name: str) -> str | None:
     """The node whose slot a name is in; None if no node has the slot."""
@@ -217,6 +225,19 @@ def node_of(client: Any, name: str) -> str | None:
         return str(client.get_node_from_key(name).name)
     except SlotNotCoveredError:
         return None
+
+
+def _good_of(answered: Iterable[Replies]) -> Replies:
+    return {
+        key: reply
+        for replies in answered
+        for key, reply in replies.items()
+        if not isinstance(reply, Exception)
+    }
+
+
+def _refuses(reply: Any) -> bool:
+    return isinstance(reply, ResponseError) and not isinstance(reply, _ELSEWHERE)
 
 
 def _caught(client: Any, call: Call) -> Any:

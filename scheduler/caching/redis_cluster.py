@@ -7,7 +7,6 @@ An entry is ``<ms that it is kept on as stale: 13 digits><payload>``, so one is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from scheduler.caching.cluster_nodes import Call, ClusterNodes, node_of
@@ -61,7 +60,7 @@ class ClusterStore:
     def remove(self, key: str, deadline: Deadline) -> bool:
         """Whether the removal reached the cluster."""
         name = self._keys.entry(key)
-        return self._nodes.write({key: Call(name, ("DEL", name))}, deadline)
+        return bool(self._nodes.ask({key: Call(name, ("DEL", name))}, deadline))
 
     def claim(self, key: str, token: str, lease: float, deadline: Deadline) -> bool | None:
         """Claim a computation; None if the cluster does not answer."""
@@ -83,17 +82,19 @@ class ClusterStore:
         until = Deadline.after(CLEAR_S)
 
         def forget(client: Any, node: Any) -> bool:
-            names = client.scan_iter(self._keys.entries + "*", count=_SCAN_COUNT, target_nodes=node)
-            while some := list(islice(names, _SCAN_COUNT)):
-                pipe = client.get_redis_connection(node).pipeline(transaction=False)
-                for name in some:
+            primary, cursor = client.get_redis_connection(node), 0
+            while until.left():
+                cursor, names = primary.scan(cursor, self._keys.entries + "*", _SCAN_COUNT)
+                pipe = primary.pipeline(transaction=False)
+                for name in names:
                     pipe.unlink(name)
                 pipe.execute()
-                if not until.left():
-                    return False
-            return True
+                if not cursor:
+                    return True
+            return False
 
-        return all(self._nodes.each(forget, until).values())
+        done = self._nodes.each(forget, until)
+        return bool(done) and all(done.values())
 
     def owners(self, key: str) -> list[str]:
         """The primary of the key's slot, as far as is known."""

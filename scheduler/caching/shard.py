@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 
 from scheduler.caching.breaker import Breaker, Decision
 from scheduler.caching.entry import LIFE
 from scheduler.caching.figures import Counters
 from scheduler.caching.link import Address, Link
 from scheduler.caching.operations import Admission, Command, Operations, read_admission
-from scheduler.caching.refusals import Refusals
+from scheduler.caching.refusals import Refusals, is_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ class Shard:
     def _failed(self, exc: Exception) -> None:
         self._counters.failed()
         self.doubt()
-        if isinstance(exc, ResponseError):
+        if is_refusal(exc):
             self._refusals.refused(f"server {self.name}", exc)
         if self.breaker.failed(time.monotonic()):
             logger.warning("cache server %s is left out: %s; its keys are served without it", self.name, exc)

@@ -63,7 +63,17 @@ class NearCache:
         copy = near.get(key)
         if copy is not None:
             return marshal.loads(copy)
-        return self._fill(near, key, None, lambda: self.cache.get_or_compute(key, compute, ttl))
+        found = True
+
+        def noted() -> Any:
+            nonlocal found
+            found = False
+            return compute()
+
+        value = self._fill(near, key, None, lambda: self.cache.get_or_compute(key, noted, ttl))
+        if found:
+            count(Cell.FOUND)
+        return value
 
     def set(self, key: str, value: Any, ttl: float | None = None) -> bool:
         """Put a value under a key; whether any server took it. Raises NotCacheable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from pathlib import Path
 
@@ -109,6 +110,7 @@ def test_wrong_use_is_found_where_the_task_is_defined(app: Celery) -> None:
         scheduler.exclusive("{customer")(lambda customer: None)
     with pytest.raises(ConfigurationError, match=r"put it under @app\.task"):
         scheduler.exclusive("x")(app.tasks["alone.retry"])
+    scheduler.exclusive("x")(functools.partial(print, "a callable will do"))
     with pytest.raises(ConfigurationError, match="is no text; write"):
         scheduler.exclusive(lambda customer: None)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="retry, skip, wait"):

@@ -72,17 +72,16 @@ def test_nobody_waits_past_the_deadline_for_nodes_that_hang(nodes: list[Server])
     deadline = 0.25
     url = f"redis+cluster://127.0.0.1:{nodes[0].port}"
     with closing(scheduler.Cache([url], deadline=deadline)) as cache:
-        assert cache.set_many(dict.fromkeys(KEYS, 1))
+        wait_until(lambda: cache.set_many(dict.fromkeys(KEYS, 1)), "all nodes take a write in time")
         nodes[0].pause()
         try:
-            cache.get_many(KEYS)
-            assert len(cache.get_many(KEYS)) > len(KEYS) / 2
+            wait_until(lambda: len(cache.get_many(KEYS)) > len(KEYS) / 2, "the other nodes answer in time")
             for node in nodes[1:]:
                 node.pause()
             with ThreadPoolExecutor(32) as callers:
                 slowest = max(callers.map(lambda key: _seconds(lambda: cache.get(key)), KEYS * 4))
             # What a busy machine adds; without the bulkhead it was 6 s.
-            assert slowest < deadline + 1.0
+            assert slowest < deadline + 3.0
         finally:
             for node in nodes:
                 node.resume()
@@ -101,10 +100,11 @@ def test_a_node_that_refuses_writes_is_logged_once(
         for _ in range(5):
             assert not cache.set("a", 2)
             assert cache.get("a") == 1
+            assert cache.delete("b")
         client.config_set("maxmemory", 0)
     wait_until(lambda: cache.set("a", 3), "the node is tried again")
     refused, taken = (record.getMessage() for record in caplog.records)
-    assert "maxmemory" in refused
+    assert "refuses writes" in refused
     assert "takes writes again" in taken
 
 
@@ -155,16 +155,37 @@ def test_a_forked_process_uses_the_cache_of_its_parent(cache: scheduler.Cache) -
 
 
 def test_what_another_program_left_under_our_names_is_a_miss(
-    nodes: list[Server], cache: scheduler.Cache
+    nodes: list[Server], cache: scheduler.Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Broken if a foreign value is an error for whoever asks for the key."""
+    """Broken if a foreign value is an error for whoever asks for the key, or for whoever reads the log."""
     with closing(RedisCluster(host="127.0.0.1", port=nodes[0].port)) as other:
         other.set(cache.keys.entry("foreign"), "text")
         other.rpush(cache.keys.entry("list"), 1)
     for _ in range(5):
         assert cache.get_many(["foreign", "list"]) == {}
+        assert cache.set("other", 1)
+    assert not caplog.records
     assert cache.get_or_compute("foreign", lambda: 7) == 7
     assert cache.set_many(dict.fromkeys(KEYS, 1))  # its node is not left out
+
+
+def test_an_empty_cluster_is_neither_cleared_nor_kept(tmp_path: Path) -> None:
+    """Broken if nodes that lost their slots count as cleared, or if the URL is not looked at again then."""
+    port = free_port()
+    with (
+        redis_cluster.running(tmp_path / "old", 1) as (old,),
+        redis_cluster.running(tmp_path / "new", 1) as (new,),
+        closing(scheduler.Cache([f"redis+cluster://127.0.0.1:{port}"], deadline=1.0)) as cache,
+    ):
+        with _process("tests.chaos.proxy", port, old.port):
+            wait_until(partial(cache.set, "key", 1), "the old cluster is found", 30)
+        with closing(old.client()) as client:
+            client.flushall()
+            client.execute_command("CLUSTER RESET")
+        assert not cache.set("key", 1)
+        assert not cache.clear()
+        with _process("tests.chaos.proxy", port, new.port):
+            wait_until(partial(cache.set, "key", 2), "the new cluster is found", 30)
 
 
 def test_what_the_url_says_of_timeouts_and_decoding_is_not_heard(nodes: list[Server]) -> None:

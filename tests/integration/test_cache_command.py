@@ -103,7 +103,7 @@ def test_clear_without_a_server_says_so() -> None:
     """An operator would believe that old results are gone."""
     done = said_by("clear", "--broker", f"redis://127.0.0.1:{free_port()}/0")
     assert done.exit_code == 1
-    assert "old values may still be served" in done.stderr
+    assert "Old values may still be served" in done.stderr
 
 
 def test_a_broker_that_can_hold_no_results_is_a_line() -> None:

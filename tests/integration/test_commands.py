@@ -301,9 +301,12 @@ def test_check_finds_a_cache_server_that_is_away(clean_valkey: Server) -> None:
     env = {"SWITCHYARD_CACHE_SERVERS": json.dumps(urls)}
     (problem,) = problems(read("check", "--broker", clean_valkey.url(), env=env, code=1))
     assert problem.startswith("cache server 127.0.0.1:")
+    env = {"SWITCHYARD_CACHE_SERVERS": json.dumps([*urls, "redis+cluster://a"])}
+    (problem,) = problems(read("check", "--broker", clean_valkey.url(), env=env, code=1))
+    assert "stands alone" in problem
     env = {"SWITCHYARD_CACHE_SERVERS": json.dumps(urls[:1])}
     found = {finding["check"]: finding for finding in read("check", "--broker", clean_valkey.url(), env=env)}
-    assert found["cache"]["finding"] == "1 cache servers answer"
+    assert found["cache"]["finding"] == "1 of 1 cache servers answer"
 
 
 def test_check_keeps_what_to_paste_in_one_piece(tmp_path: Path) -> None:
@@ -356,6 +359,8 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up_on() -> None:
     [
         ("nosuch.module", "current directory holds it"),
         ("imports", "imports.py line 2"),
+        ("spelt", "spelt.py line 1"),
+        ("shop", "celery.py line 1"),
         ("json:loads", "not a Celery application"),
         ("broken", "broken.py line 1"),
         ("plain", "scheduler.install(app)"),
@@ -365,6 +370,10 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up_on() -> None:
 def test_an_application_that_cannot_be_used_is_one_line(tmp_path: Path, app: str, says: str) -> None:
     """An operator would read Celery's traceback instead of what to do."""
     (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "spelt.py").write_text("def (")
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").touch()
+    (tmp_path / "shop" / "celery.py").write_text("import absent_dependency")
     (tmp_path / "imports.py").write_text("import json\nimport absent_dependency")
     (tmp_path / "plain.py").write_text("from celery import Celery\napp = Celery('plain', broker='redis://')")
     (tmp_path / "wrong.toml").write_text("leas = 4")

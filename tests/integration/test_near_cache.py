@@ -16,6 +16,7 @@ import pytest
 
 import scheduler
 from scheduler.caching.invalidation import STALE_S
+from scheduler.caching.node_figures import Cell, cells
 from scheduler.caching.warm import NEAR_TTL_S
 from tests.support.servers import Server, binary, free_port
 from tests.support.waiting import wait_until
@@ -91,6 +92,16 @@ def warm_up(near: scheduler.NearCache, key: str) -> None:
     wait_until(lambda: min(heard._vouched.values()) > now, "all earlier messages have come")
     assert near.get(key) is not None
     assert in_memory(near, key)
+
+
+def test_what_the_servers_had_is_counted_as_found(server: Server) -> None:
+    """The hit rate that nodes show would leave out what was asked for with a way to compute it."""
+    with near_cache(server.url()) as near, near_cache(server.url()) as other:
+        before = cells()[Cell.FOUND]
+        assert near.get_or_compute("a", lambda: 1) == 1
+        assert cells()[Cell.FOUND] == before
+        assert other.get_or_compute("a", lambda: 2) == 1
+        assert cells()[Cell.FOUND] == before + 1
 
 
 def test_a_value_is_read_once_and_changes_reach_it(server: Server) -> None:

@@ -50,7 +50,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
         ('lease = "soon"\n', ["'lease'", "switchyard.toml"]),
         ("lease = 1\nrenew = 1\n", ["lease", "twice"]),
         ('cache_servers = ["http://a"]\n', ["'cache_servers", "switchyard.toml", "no URL of a cache server"]),
-        ('node = "a b"\n', ["'node'", "switchyard.toml", "pattern"]),
+        ('node = "a b"\n', ["'node'", "switchyard.toml", "is no node name", "no spaces"]),
         ('namespace = "a b"\nlease = "5s"\n', ["'namespace'", "(and 1 more)"]),
     ],
 )
@@ -70,6 +70,16 @@ def test_a_list_in_the_environment_that_is_no_json_is_named(monkeypatch: pytest.
     monkeypatch.setenv("SWITCHYARD_LABELS", "zone=eu")
     with pytest.raises(ConfigurationError, match=r'"labels".*; write SWITCHYARD_LABELS.* as JSON'):
         load()
+
+
+@pytest.mark.parametrize("url", ["http://u:secret@h", "redis://:sec/ret@h:6379"])
+def test_a_wrong_url_shows_no_password(tmp_path: Path, url: str) -> None:
+    """A password would end in the log of whatever starts with a wrong setting."""
+    with pytest.raises(ConfigurationError) as told:
+        load(write(tmp_path, f'cache_servers = ["{url}"]\n'))
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - pydantic's, which is one
+        Settings(cache_servers=(url,))
+    assert "sec" not in str(told.value) + str(raised.value)
 
 
 def test_an_unknown_variable_is_named_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:

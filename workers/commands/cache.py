@@ -96,7 +96,11 @@ def clear(target: Target, own: str | None, as_json: bool) -> None:
             "All results of cached tasks are forgotten." if own is None else "Everything is forgotten."
         )
     else:
-        click.echo("Not every server could be reached: old values may still be served from some.", err=True)
+        click.echo(
+            "Old values may still be served: a server was away, or a Redis Cluster took too long; "
+            "look at switchyard cache stats, and run this again.",
+            err=True,
+        )
     if not cleared:
         raise SystemExit(1)
 

@@ -79,15 +79,19 @@ def cache_servers(settings: Settings) -> Iterator[Finding]:
     """Whether the servers that were named for cached results answer."""
     if not settings.cache_servers:
         return
-    with closing(open_cache(settings, "")) as cache:
-        states = cache.servers()
+    try:
+        with closing(open_cache(settings, "")) as cache:
+            states = cache.servers()
+    except SwitchyardError as exc:
+        yield _from_error("cache", exc)
+        return
     away = [state for state in states if state.standing is Standing.AWAY]
     for state in away:
         finding = f"cache server {state.name} does not answer: what only it keeps is computed again"
         mend = "see that it runs and lets this machine in, or take it out of cache_servers everywhere"
         yield Finding("cache", Level.PROBLEM, finding, mend)
     if not away:
-        yield Finding("cache", Level.OK, f"{len(states)} cache servers answer")
+        yield Finding("cache", Level.OK, f"{len(states)} of {len(states)} cache servers answer")
 
 
 def _prefetch(multiplier: int) -> list[Finding]:

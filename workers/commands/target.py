@@ -13,6 +13,7 @@ from typing import Any
 import click
 from celery import Celery
 from celery.app.utils import find_app
+from celery.utils.imports import import_from_cwd
 from click.core import ParameterSource
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -24,7 +25,8 @@ from scheduler.settings import Settings, load
 from scheduler.state import State
 
 #: Where code of others is: what is raised there is mended where it was called.
-_NOT_THEIRS = (__file__, sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "<frozen")
+_LIBRARIES = ("stdlib", "purelib", "platlib")
+_NOT_THEIRS = (__file__, *map(sysconfig.get_path, _LIBRARIES), "<frozen")
 
 #: Seconds that a command waits for one answer of the broker.
 _PATIENCE = 2.0
@@ -96,7 +98,8 @@ def load_app(name: str) -> Any:
         app = find_app(name)
         # The configuration is another module of the user's, and read when first used.
         _ = isinstance(app, Celery) and app.conf.broker_url
-    except Exception as exc:
+    except Exception as found:
+        exc = _in_package(name, found)
         if ours := _ours_behind(exc):
             raise ours from None
         raise ConfigurationError(
@@ -107,7 +110,23 @@ def load_app(name: str) -> Any:
     return app
 
 
+def _in_package(name: str, exc: Exception) -> Exception:
+    """What is wrong in NAME.celery, where Celery looks as well and says nothing of errors."""
+    package = f"{name}.celery"
+    if not isinstance(exc, AttributeError) or ":" in name:
+        return exc
+    try:
+        import_from_cwd(package)
+    except ModuleNotFoundError as missing:
+        return exc if missing.name in (name, package) else missing
+    except Exception as behind:
+        return behind
+    return exc
+
+
 def _mend(name: str, exc: Exception) -> str:
+    if isinstance(exc, SyntaxError) and exc.filename:
+        return f"mend {exc.filename} line {exc.lineno}"
     module = name.partition(":")[0]
     missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
     theirs = [

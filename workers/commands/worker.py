@@ -15,19 +15,17 @@ import click
 
 from scheduler.broker import require_supported
 from scheduler.errors import ConfigurationError
-from scheduler.settings import Settings, load
+from scheduler.settings import Settings, checked_node, load
 from workers.commands.target import Target, app_option, one_line_errors
 
-#: Celery builds its own host name from the node's: NAME@host, with % for its placeholders.
-_NAME = re.compile(r"[^\s@%]{1,200}")
-
-_GEVENT = re.compile(r"(^| )(-P ?|--pool[ =])gevent( |$)")
+_GEVENT = re.compile(r"(^| )(-P[ =]*|--pool[ =])gevent( |$)")
 
 
 def _checked_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not _NAME.fullmatch(value):
-        raise click.BadParameter(f"{value!r} is no node name: up to 200 characters, no spaces, no @, no %.")
-    return value
+    try:
+        return value if value is None else checked_node(value)
+    except ValueError as exc:
+        raise click.BadParameter(f"{exc}.") from None
 
 
 def _checked_labels(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
