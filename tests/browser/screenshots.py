@@ -35,6 +35,8 @@ _DESK, _PHONE = (1440, 780), (375, 812)
 _ROUND, _SWING = 0.25, 60.0
 #: A task goes to the dead once this many nodes have died holding it.
 _DEATHS = 2
+#: Seconds that tasks keep the nodes busy which the deadly one waits for, and until it surely was given up on.
+_NAP, _GIVEN_UP = 60.0, 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +146,10 @@ def _something_happens(app: Celery, state: State, seconds: float) -> None:
     pause.wait(seconds / 2)
     state.client.lpush("celery", "no message at all")
     for _ in range(4):
-        app.send_task("nap", (60.0,), queue="untried")
+        app.send_task("nap", (_NAP,), queue="untried")
     app.send_task("poison", queue="untried", ignore_result=True)
     app.send_task("train.model", ("resnet",), queue="train", placement={"labels": {"gpu": "b200"}})
-    wait_until(lambda: len(state.dead_receipts()) > 1, "the deadly task is given up on", timeout=60)
+    wait_until(lambda: len(state.dead_receipts()) > 1, "the deadly task is given up on", timeout=_GIVEN_UP)
     pause.wait(seconds / 2)
     state.drain("api-2")
     pause.wait(5)
