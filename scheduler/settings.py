@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     @field_validator("node")
     @classmethod
     def _is_a_name(cls, node: str | None) -> str | None:
-        return node and checked_node(node)
+        return None if node is None else checked_node(node)
 
     @field_validator("cache_servers")
     @classmethod

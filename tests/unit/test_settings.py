@@ -51,6 +51,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
         ("lease = 1\nrenew = 1\n", ["lease", "twice"]),
         ('cache_servers = ["http://a"]\n', ["'cache_servers", "switchyard.toml", "no URL of a cache server"]),
         ('node = "a b"\n', ["'node'", "switchyard.toml", "is no node name", "no spaces"]),
+        ('node = ""\n', ["'node'", "switchyard.toml", "is no node name"]),
         ('namespace = "a b"\nlease = "5s"\n', ["'namespace'", "(and 1 more)"]),
     ],
 )

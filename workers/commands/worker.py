@@ -18,6 +18,7 @@ from scheduler.errors import ConfigurationError
 from scheduler.settings import Settings, checked_node, load
 from workers.commands.target import Target, app_option, one_line_errors
 
+#: Celery's option that chooses the pool gevent, however it is written.
 _GEVENT = re.compile(r"(^| )(-P[ =]*|--pool[ =])gevent( |$)")
 
 

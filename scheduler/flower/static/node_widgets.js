@@ -72,7 +72,7 @@ export function speed(node) {
   return node.speed === null ? NONE : `${node.speed.toFixed(2)}×`;
 }
 
-/** The share of the node's look-ups that its own memory or the cache servers answered, all its processes together. */
+/** The share of the look-ups of all the node's processes that its own memory or the cache servers answered. */
 export function cacheHits(node) {
   const { near_hits: near = 0, near_misses: missed = 0, found = 0 } = node.load.cache;
   return near + missed ? percent((100 * (near + found)) / (near + missed)) : NONE;
