@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 from celery import Celery
 
 from tests.support.nodes import WorkerProcess, state_of, worker
@@ -16,6 +17,7 @@ from tests.support.waiting import wait_until
 NAMES = ("a", "b", "c")
 
 
+@pytest.mark.timeout(300)  # each node may take half a minute to end, see docs/chaos.md
 def test_a_rolling_restart_loses_and_doubles_nothing(
     app: Celery, clean_valkey: Server, tmp_path: Path
 ) -> None:

@@ -34,8 +34,8 @@ class WorkerProcess:
         """What it has written so far."""
         return self.log.read_text(errors="replace")
 
-    def terminate(self, timeout: float = 30.0) -> int:
-        """SIGTERM, then its exit code."""
+    def terminate(self, timeout: float = 90.0) -> int:
+        """SIGTERM, then its exit code. A child of billiard may need 30 s more than its task: docs/chaos.md."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout)
 
