@@ -35,7 +35,7 @@ class WorkerProcess:
         return self.log.read_text(errors="replace")
 
     def terminate(self, timeout: float = 90.0) -> int:
-        """SIGTERM, then its exit code. A child of billiard may need 30 s more than its task: docs/chaos.md."""
+        """SIGTERM, then its exit code. Billiard may take 30 s more than the last task: docs/chaos.md."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout)
 
