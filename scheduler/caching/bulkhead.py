@@ -55,17 +55,16 @@ class Bulkhead:
 
     def _begin(self, server: str, call: Callable[[], T]) -> Future[T]:
         try:
-            if self.closed:
-                raise RuntimeError("the cache was closed")
             return self._compartment(server).submit(call)
-        except (
-            RuntimeError
-        ) as exc:  # or the interpreter ends, or another thread has just ended this compartment
+        # Closed, or the interpreter ends, or another thread has just ended this compartment.
+        except RuntimeError as exc:
             refused: Future[T] = Future()
             refused.set_exception(NotBegunError(str(exc)))
             return refused
 
     def _compartment(self, server: str) -> ThreadPoolExecutor:
+        if self.closed:
+            raise RuntimeError("the cache was closed")
         if self._pid != os.getpid():
             self._compartments, self._pid = {}, os.getpid()
         # As one step, for several threads may come first.

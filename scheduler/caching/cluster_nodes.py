@@ -43,9 +43,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: What redis-py raises when a cluster fails.
-FAILURES = (RedisError, RedisClusterException, OSError)
+_FAILURES = (RedisError, RedisClusterException, OSError)
 #: The same for a look at the layout: IndexError is what it raises where no node has a slot.
-_NO_LAYOUT = (*FAILURES, IndexError)
+_NO_LAYOUT = (*_FAILURES, IndexError)
 
 #: In place of a node's name: the cluster as a whole, and the slots that no node has.
 _CLUSTER, _NO_NODE = "", "-"
@@ -180,7 +180,7 @@ class ClusterNodes:
             for reply in replies:
                 if isinstance(reply, ClusterDownError):
                     raise reply
-        except FAILURES:
+        except _FAILURES:
             self._look_again(client)
             raise
         return {
@@ -243,7 +243,7 @@ def _refuses(reply: Any) -> bool:
 def _caught(client: Any, call: Call) -> Any:
     try:
         return client.execute_command(*call.command)
-    except FAILURES as exc:
+    except _FAILURES as exc:
         return exc
 
 

@@ -56,8 +56,8 @@ class CacheKeys:
         return f"{self.namespace}:filling:{ring}"
 
     def entry(self, key: str) -> str:
-        """String: one entry. Raises ConfigurationError."""
-        return f"{self.namespace}:e:{require_text(key)}"
+        """String: one entry."""
+        return f"{self.namespace}:e:{key}"
 
     def claim(self, key: str) -> str:
         """String that expires: the token of whoever computes this key."""

@@ -12,7 +12,7 @@ from typing import Any
 from scheduler.caching.cluster_nodes import Call, ClusterNodes, node_of
 from scheduler.caching.deadline import Deadline
 from scheduler.caching.figures import Counters
-from scheduler.caching.keys import CacheKeys
+from scheduler.caching.keys import CacheKeys, require_text
 from scheduler.caching.store import Found, Lifetime, ServerState, Standing
 from scheduler.scripts import script
 
@@ -36,7 +36,7 @@ class ClusterStore:
 
     def read(self, keys: Sequence[str], deadline: Deadline) -> Found:
         """What is there of these keys."""
-        entries = {key: self._keys.entry(key) for key in keys}
+        entries = {key: self._entry(key) for key in keys}
         replies = self._nodes.ask({key: Call(name, ("GET", name)) for key, name in entries.items()}, deadline)
         there = {key: raw for key, raw in replies.items() if raw and raw[:_STALE].isdigit()}
         kept_on = {key: int(raw[:_STALE]) for key, raw in there.items() if raw[:_STALE].strip(b"0")}
@@ -52,14 +52,14 @@ class ClusterStore:
         stale = int(lifetime.stale * 1000)
         calls = {}
         for key, payload in payloads.items():
-            name = self._keys.entry(key)
+            name = self._entry(key)
             entry = b"%013d%s" % (stale, payload)
             calls[key] = Call(name, ("SET", name, entry, "PX", lifetime.fresh_ms() + stale))
         return self._nodes.write(calls, deadline)
 
     def remove(self, key: str, deadline: Deadline) -> bool:
         """Whether the removal reached the cluster."""
-        name = self._keys.entry(key)
+        name = self._entry(key)
         return bool(self._nodes.ask({key: Call(name, ("DEL", name))}, deadline))
 
     def claim(self, key: str, token: str, lease: float, deadline: Deadline) -> bool | None:
@@ -99,7 +99,7 @@ class ClusterStore:
     def owners(self, key: str) -> list[str]:
         """The primary of the key's slot, as far as is known."""
         client = self._nodes.client(Deadline.after(self._deadline))
-        owner = node_of(client, self._keys.entry(key)) if client else None
+        owner = node_of(client, self._entry(key)) if client else None
         return [owner] if owner else []
 
     def states(self) -> list[ServerState]:
@@ -112,6 +112,9 @@ class ClusterStore:
     def close(self) -> None:
         """Let go of the connections."""
         self._nodes.close()
+
+    def _entry(self, key: str) -> str:
+        return self._keys.entry(require_text(key))
 
 
 def _state(client: Any, node: Any) -> ServerState:

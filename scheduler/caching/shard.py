@@ -56,6 +56,7 @@ class Shard:
         self._operations = operations
         self._counters = counters
         self._refusals = refusals
+        self._where = f"server {name}"
         self._clock_ms = 0.0
         self._address = Address(url)
         self._idle: list[Link] = []
@@ -86,7 +87,7 @@ class Shard:
 
     def took_write(self) -> None:
         """The server does what it is told, if it refused to before."""
-        self._refusals.taken(f"server {self.name}")
+        self._refusals.taken(self._where)
 
     def now_ms(self) -> float:
         """The server's clock as it was when last looked at, plus the time since: never ahead of the clock."""
@@ -188,7 +189,7 @@ class Shard:
         self._counters.failed()
         self.doubt()
         if is_refusal(exc):
-            self._refusals.refused(f"server {self.name}", exc)
+            self._refusals.refused(self._where, exc)
         if self.breaker.failed(time.monotonic()):
             logger.warning("cache server %s is left out: %s; its keys are served without it", self.name, exc)
 
