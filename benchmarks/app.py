@@ -7,9 +7,9 @@ import os
 import time
 
 import redis
+import switchyard
 from celery import Celery
 
-import scheduler
 from benchmarks.sides import LEDGER_DB, Side
 
 #: Environment variables that tell a worker process its side and its broker.
@@ -17,13 +17,13 @@ SIDE, BROKER = "BENCHMARK_SIDE", "BENCHMARK_BROKER"
 
 
 def make_app(side: Side, broker: str) -> Celery:
-    """An application whose only difference between the sides is ``scheduler.install``."""
+    """An application whose only difference between the sides is ``switchyard.install``."""
     app = Celery("benchmark", broker=broker, set_as_current=False)
     app.conf.update(
         task_acks_late=True, worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True
     )
     if side is Side.OURS:
-        scheduler.install(app)
+        switchyard.install(app)
     _define(app, broker)
     return app
 

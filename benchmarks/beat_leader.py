@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 
+from switchyard.beat.service import Beat
+from switchyard.settings import Settings
+from switchyard.transport.opening import open_state
+
 from benchmarks.beat import make_app
-from scheduler.beat.service import Beat
-from scheduler.broker import open_state
-from scheduler.settings import Settings
 
 if __name__ == "__main__":
     app = make_app(os.environ["TEST_BROKER"])

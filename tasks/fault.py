@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scheduler.state import State
+from switchyard.cluster.state import State
+
 from tasks.display import Display
 from tasks.nodes import NodeProcess, require_alive
 

@@ -82,7 +82,7 @@ def _start(spec: NodeSpec, url: str, logs: Path) -> NodeProcess:
 
 
 def _command(spec: NodeSpec) -> list[str]:
-    ours = ["-m", "workers.cli", "worker", "-A", "tasks.app"]
+    ours = ["-m", "switchyard_workers.cli", "worker", "-A", "tasks.app"]
     ours += ["--node", spec.name, "--slots", str(spec.slots), "--queues", "celery"]
     # Mingle and gossip only make nodes wait for each other at the start; INFO logs every result in full.
     return [*ours, "--", "-P", "prefork", "--loglevel", "WARNING", "--without-mingle", "--without-gossip"]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from celery import _state
+from switchyard import current_app
 
-from scheduler import installed
 from tests.support import servers
 from tests.support.servers import Server
 
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test decides anything on the broker of an application that another one left behind."""
-    monkeypatch.setattr(installed, "_apps", [])
+    monkeypatch.setattr(current_app, "_apps", [])
     monkeypatch.setattr(_state._tls, "current_app", None)
 
 

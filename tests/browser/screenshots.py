@@ -19,8 +19,8 @@ from typing import Any
 
 from celery import Celery
 from playwright.sync_api import Browser, expect
+from switchyard.cluster.state import State
 
-from scheduler.state import State
 from tests.browser import chromium
 from tests.support import servers
 from tests.support.app import make_app

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from celery import Celery
+from switchyard.cluster.state import State
 
-from scheduler.state import State
 from tests.support import servers
 from tests.support.app import make_app
 from tests.support.dashboard import Site, dashboard_process

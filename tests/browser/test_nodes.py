@@ -6,8 +6,8 @@ import json
 import time
 
 from playwright.sync_api import Locator, Page, expect
+from switchyard.models import NodeState
 
-from scheduler.models import NodeState
 from tests.browser.stage import HOSTILE, LEASE, Stage
 from tests.support.nodes import node_of, state_of
 from tests.support.waiting import wait_until

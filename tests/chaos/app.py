@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import switchyard
 from celery import Celery
 from celery.signals import after_setup_logger, worker_ready
 
-import scheduler
 from tests.chaos.ledger import Writer
 
 #: Name of Celery's default queue, which is also the list that it is in.
@@ -28,7 +28,7 @@ def configured(broker: str, engine: str, transport_options: Mapping[str, Any]) -
     if engine == "stock":
         app.conf.update(task_acks_late=True, task_reject_on_worker_lost=True, worker_prefetch_multiplier=1)
     else:
-        scheduler.install(app)
+        switchyard.install(app)
     return app
 
 

@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import Any
 
 import click
+from switchyard.beat.drafting import tick_id
+from switchyard.beat.entries import Entry
+from switchyard.beat.instants import next_instant
+from switchyard.beat.lead import Lead, lead
+from switchyard.beat.service import election_name, schedule_of
+from switchyard.beat.storage import Storage
+from switchyard.cluster.state import State
+from switchyard.settings import Settings
+from switchyard.transport.opening import open_state
 
-from scheduler.beat.drafting import tick_id
-from scheduler.beat.entries import Entry
-from scheduler.beat.instants import next_instant
-from scheduler.beat.lead import Lead, lead
-from scheduler.beat.service import election_name, schedule_of
-from scheduler.beat.storage import Storage
-from scheduler.broker import open_state
-from scheduler.settings import Settings
-from scheduler.state import State
 from tests.chaos import processes
 from tests.chaos.beat_app import EVERY, make_app
 from tests.chaos.servers import Server, durable
@@ -134,7 +134,7 @@ class Candidates:
         extra = {"TEST_BROKER": self._server.url, "TEST_ENTRIES": str(entries), "PYTHONWARNINGS": "ignore"}
         arguments = ["beat", "-A", "tests.chaos.beat_app", "--ttl", str(self._wishes.ttl)]
         process = processes.python(
-            "workers.cli", arguments, {**os.environ, **extra}, self._folder / "beat.log"
+            "switchyard_workers.cli", arguments, {**os.environ, **extra}, self._folder / "beat.log"
         )
         self._running[process.pid] = process
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import switchyard
 from celery import Celery
-
-import scheduler
 
 #: Mean seconds between two ticks of an entry, and how far the shortest and the longest are from it.
 EVERY, SPREAD = 5.0, 1.0
@@ -25,7 +24,7 @@ def entries(count: int) -> dict[str, dict[str, Any]]:
 def make_app(broker: str, count: int) -> Celery:
     """The application on this broker, with so many entries."""
     app = Celery("beat", broker=broker, set_as_current=False)
-    scheduler.install(app)
+    switchyard.install(app)
     app.conf.beat_schedule = entries(count)
 
     @app.task(name="tick", ignore_result=True, shared=False)

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+import switchyard
+from switchyard.cache.store import Standing
 
-import scheduler
-from scheduler.caching.store import Standing
 from tests.chaos.servers import Server
 from tests.support import cache_machine
 from tests.support.waiting import wait_until
@@ -101,7 +101,7 @@ def run(wishes: Wishes, say: Callable[[str], None]) -> Outcome:
             mine, theirs = context.Pipe(duplex=False)
             context.Process(target=_call, args=(urls, wishes, number, stop, theirs), daemon=True).start()
             pipes.append(mine)
-        cache = scheduler.Cache(urls, deadline=wishes.deadline)
+        cache = switchyard.Cache(urls, deadline=wishes.deadline)
         stack.callback(cache.close)
         _wait_until_up(cache)
         for first in range(0, _KEYS, _AT_ONCE):
@@ -124,7 +124,7 @@ def run(wishes: Wishes, say: Callable[[str], None]) -> Outcome:
     return Outcome(_by_phase(calls, marks), [error for _, some in results for error in some], wishes.deadline)
 
 
-def _wait_until_up(cache: scheduler.Cache) -> None:
+def _wait_until_up(cache: switchyard.Cache) -> None:
     wait_until(
         lambda: all(state.standing is Standing.UP for state in cache.servers()), "all servers up", _RECOVERS
     )
@@ -142,7 +142,7 @@ def _by_phase(calls: Sequence[Call], marks: Sequence[float]) -> dict[str, list[C
 def _call(urls: list[str], wishes: Wishes, number: int, stop: object, report: Connection) -> None:
     """One caller: reads through the cache until told to stop."""
     draw = random.Random(f"{wishes.seed} {number}")
-    cache = scheduler.Cache(urls, deadline=wishes.deadline)
+    cache = switchyard.Cache(urls, deadline=wishes.deadline)
     calls: list[Call] = []
     errors: list[str] = []
     while not stop.is_set():  # type: ignore[attr-defined]
@@ -154,7 +154,7 @@ def _call(urls: list[str], wishes: Wishes, number: int, stop: object, report: Co
     report.send((calls, errors))
 
 
-def _read_through(cache: scheduler.Cache, draw: random.Random, calls: list[Call]) -> None:
+def _read_through(cache: switchyard.Cache, draw: random.Random, calls: list[Call]) -> None:
     count = 10 if draw.randrange(_RARE) == 0 else 1
     keys = {f"key:{int(draw.random() ** 2 * _KEYS)}" for _ in range(count)}
     found = _timed(calls, lambda: cache.get_many(keys), keys)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.models import Node, NodeState
-from scheduler.state import State
+from switchyard.cluster.state import State
+from switchyard.models import Node, NodeState
+
 from tests.chaos import drive, ledger, observe
 from tests.chaos.bed import Bed, Wishes, made, monotonic_offset
 from tests.chaos.drive import Say

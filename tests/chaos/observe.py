@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 import redis
+from switchyard.cluster.depths import shared_lists
+from switchyard.cluster.keys import Keys
+from switchyard.cluster.state import State
+from switchyard.models import NodeState
 
-from scheduler.keys import Keys
-from scheduler.models import NodeState
-from scheduler.overview import shared_lists
-from scheduler.state import State
 from tests.chaos.app import QUEUE
 from tests.chaos.verdict import Loss
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from switchyard.beat.lead import lead
 
-from scheduler.beat.lead import lead
 from tests.support.nodes import ROOT, state_of
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
@@ -32,7 +32,7 @@ def shop(clean_valkey: Server, tmp_path: Path) -> Path:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "workers.cli", "beat", "-A", "shop", *arguments]
+    return [sys.executable, "-m", "switchyard_workers.cli", "beat", "-A", "shop", *arguments]
 
 
 def environment() -> dict[str, str]:
@@ -125,7 +125,7 @@ def test_what_it_does_not_know_is_an_error(shop: Path, arguments: list[str], cod
 
 def test_a_missing_extra_is_one_line(shop: Path) -> None:
     """Who installed without the extra would get a traceback."""
-    code = "import sys; sys.modules['redbeat'] = None; from workers.cli import main; main()"
+    code = "import sys; sys.modules['redbeat'] = None; from switchyard_workers.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "beat", "-A", "shop"],
         cwd=shop, env=environment(), capture_output=True, text=True, timeout=60, check=False,

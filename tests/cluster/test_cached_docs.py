@@ -22,7 +22,18 @@ def test_the_example_runs(clean_valkey: Server, tmp_path: Path) -> None:
     # Each line that ends in "# True..." or "# (True..." says what it evaluates to.
     checked = re.sub(r"(?m)^(again\..*?)\s+# \(?True.*$", r"print((\1))", later)
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "workers.cli", "worker", "-A", "shop", "--node", "docs", "--slots", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "switchyard_workers.cli",
+        "worker",
+        "-A",
+        "shop",
+        "--node",
+        "docs",
+        "--slots",
+        "1",
+    ]
     node = subprocess.Popen(
         [*command, "--", "-P", "solo"],
         cwd=tmp_path,

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import switchyard
 from celery import Celery, chain, chord, group
 from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult
 from celery.signals import before_task_publish
+from switchyard.cached_tasks.flights import Flight, Stage
 
-import scheduler
-from scheduler.caching.flights import Flight, Stage
 from tests.support import servers
 from tests.support.app import make_app
 from tests.support.nodes import environment, is_up, node_of, state_of, worker
@@ -253,7 +253,7 @@ def test_an_option_that_is_none_is_not_said(shop: Celery, published: list[str]) 
 def test_without_cache_servers_calls_are_tasks_as_ever(shop: Celery, valkey: Server) -> None:
     """An outage of the cache would be an outage of the application."""
     nowhere = f"redis://127.0.0.1:{free_port()}/0"
-    app = make_app(valkey.url(), scheduler.Settings(cache_servers=(nowhere,)))
+    app = make_app(valkey.url(), switchyard.Settings(cache_servers=(nowhere,)))
     try:
         results = [app.tasks["price"].delay("outage") for _ in range(2)]
         assert [result.get(timeout=TIMEOUT) for result in results] == ["outage EUR 1"] * 2

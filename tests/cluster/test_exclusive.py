@@ -1,4 +1,4 @@
-"""``scheduler.exclusive`` on running nodes: what overlaps, what callers see, what a killed worker leaves."""
+"""``switchyard.exclusive`` on running nodes: what overlaps, what callers see, what a killed worker leaves."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+import switchyard
 from celery import Celery, chain, states
 from kombu.exceptions import OperationalError
+from switchyard.errors import ConfigurationError, LockNotAcquired, TaskSkipped
 
-import scheduler
-from scheduler.errors import ConfigurationError, LockNotAcquired, TaskSkipped
 from tests.support.nodes import state_of, worker
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
@@ -28,7 +28,7 @@ def held(server: Server) -> bool:
 def test_retried_skipped_and_waiting_tasks(app: Celery, clean_valkey: Server, tmp_path: Path) -> None:
     """Tasks that must not overlap would, or their callers would wait for ever for one that did not run."""
     with worker(clean_valkey, tmp_path, slots=3):
-        with scheduler.lock("k", servers=[clean_valkey.url()]) as mine:
+        with switchyard.lock("k", servers=[clean_valkey.url()]) as mine:
             skipped = app.tasks["alone.skip"].delay(key="k")
             in_chain = chain(app.tasks["alone.skip"].si("k"), app.tasks["add"].si(1, 1)).delay()
             retried = app.tasks["alone.retry"].delay("k")
@@ -59,7 +59,7 @@ def test_every_pool_keeps_tasks_apart(app: Celery, clean_valkey: Server, tmp_pat
     """Greenlets would share one lock and overlap, or one that waits would stop all others of its process."""
     slots = 1 if pool == "solo" else 3
     with worker(clean_valkey, tmp_path, slots=slots, pool=pool):
-        with scheduler.lock("k", servers=[clean_valkey.url()]):
+        with switchyard.lock("k", servers=[clean_valkey.url()]):
             retried = app.tasks["alone.retry"].delay("k", 0.3)
             wait_until(lambda: retried.state == states.RETRY, "it gives way")
         waiting = [app.tasks["alone.wait"].delay("k", 0.3) for _ in range(3)]
@@ -89,12 +89,12 @@ def test_outside_a_worker_it_locks_all_the_same(app: Celery, clean_valkey: Serve
     alone = app.tasks["alone.retry"]
     url = [clean_valkey.url()]
 
-    @scheduler.exclusive("k", servers=url)
+    @switchyard.exclusive("k", servers=url)
     def plain() -> bool:
         return held(clean_valkey)
 
     assert plain()
-    with scheduler.lock("k", servers=url):
+    with switchyard.lock("k", servers=url):
         with pytest.raises(LockNotAcquired):
             plain()
         with pytest.raises((LockNotAcquired, ConfigurationError)):
@@ -105,15 +105,15 @@ def test_outside_a_worker_it_locks_all_the_same(app: Celery, clean_valkey: Serve
 def test_wrong_use_is_found_where_the_task_is_defined(app: Celery) -> None:
     """A key that names no argument would fail at every run, or a call with wrong arguments at none."""
     with pytest.raises(ConfigurationError, match="takes customer"):
-        scheduler.exclusive("customer:{customer_id}")(lambda customer: None)
+        switchyard.exclusive("customer:{customer_id}")(lambda customer: None)
     with pytest.raises(ConfigurationError, match="mend its braces"):
-        scheduler.exclusive("{customer")(lambda customer: None)
+        switchyard.exclusive("{customer")(lambda customer: None)
     with pytest.raises(ConfigurationError, match=r"put it under @app\.task"):
-        scheduler.exclusive("x")(app.tasks["alone.retry"])
-    scheduler.exclusive("x")(functools.partial(print, "a callable will do"))
+        switchyard.exclusive("x")(app.tasks["alone.retry"])
+    switchyard.exclusive("x")(functools.partial(print, "a callable will do"))
     with pytest.raises(ConfigurationError, match="is no text; write"):
-        scheduler.exclusive(lambda customer: None)  # type: ignore[arg-type]
+        switchyard.exclusive(lambda customer: None)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="retry, skip, wait"):
-        scheduler.exclusive("x", on_locked="ignore")  # type: ignore[arg-type]
+        switchyard.exclusive("x", on_locked="ignore")  # type: ignore[arg-type]
     with pytest.raises((TypeError, OperationalError), match="key"):
         app.tasks["alone.retry"].delay()

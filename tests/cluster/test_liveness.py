@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+import switchyard
 from celery import Celery
+from switchyard.models import NodeState
 
-import scheduler
-from scheduler.models import NodeState
 from tests.support import servers
 from tests.support.app import make_app
 from tests.support.nodes import is_up, node_of, state_of, worker
@@ -80,7 +80,7 @@ def test_a_poison_task_is_given_up_and_its_caller_told(
         for _ in range(2):
             with worker(clean_valkey, tmp_path, "victim", lease=LEASE, env=env, ready=False) as victim:
                 victim.process.wait(TIMEOUT)
-        with pytest.raises(scheduler.TaskGivenUp, match="victim"):
+        with pytest.raises(switchyard.TaskGivenUp, match="victim"):
             poison.get(timeout=TIMEOUT)
         assert app.tasks["add"].delay(1, 1).get(timeout=TIMEOUT) == 2
         [receipt] = state_of(clean_valkey).dead_receipts()
@@ -96,7 +96,7 @@ def test_a_task_that_kills_its_pool_process_is_given_up(
     with worker(
         clean_valkey, tmp_path, pool="prefork", slots=1, env={"SWITCHYARD_MAX_DELIVERIES": "2"}
     ) as node:
-        with pytest.raises(scheduler.TaskGivenUp, match="2 nodes or pool processes died"):
+        with pytest.raises(switchyard.TaskGivenUp, match="2 nodes or pool processes died"):
             app.tasks["crash"].delay().get(timeout=60)
         assert app.tasks["delivery"].delay().get(timeout=TIMEOUT)[0] == 1
         assert node.process.poll() is None

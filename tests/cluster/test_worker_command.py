@@ -16,16 +16,16 @@ from tests.support.waiting import wait_until
 NOBODY = Server("none", free_port())
 PINNED = """
 from celery import Celery
-import scheduler
+import switchyard
 app = Celery("pinned", broker={url!r})
-chosen = scheduler.Settings()
-scheduler.install(app, chosen.model_copy(update={{"node": "pinned"}}))
+chosen = switchyard.Settings()
+switchyard.install(app, chosen.model_copy(update={{"node": "pinned"}}))
 """
 
 
 def start(server: Server, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """A worker that is expected to end by itself."""
-    command = [sys.executable, "-m", "workers.cli", "worker", *arguments]
+    command = [sys.executable, "-m", "switchyard_workers.cli", "worker", *arguments]
     return subprocess.run(
         command, cwd=cwd, env=environment(server), capture_output=True, text=True, timeout=90, check=False
     )
@@ -99,7 +99,7 @@ def test_an_application_without_install_is_refused(clean_valkey: Server, tmp_pat
     )
     done = start(clean_valkey, "-A", "plain", "--node", "n1", cwd=tmp_path)
     assert done.returncode == 1
-    assert "scheduler.install(app)" in done.stderr
+    assert "switchyard.install(app)" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -112,7 +112,7 @@ def test_options_of_celery_before_the_dashes_are_told_where_to_go() -> None:
 
 def test_a_pool_that_is_not_installed_is_one_line() -> None:
     """A missing extra would be a page of Celery's traceback."""
-    code = "import sys; sys.modules['gevent'] = None; from workers.cli import main; main()"
+    code = "import sys; sys.modules['gevent'] = None; from switchyard_workers.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "worker", "-A", APP, "--", "-P", "gevent"],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,

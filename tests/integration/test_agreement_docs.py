@@ -33,4 +33,4 @@ def test_the_examples_run(number: int, clean_valkey: Server, capsys: pytest.Capt
 def test_there_are_examples_of_all_three() -> None:
     """A change of the page's format would leave nothing to test."""
     for name in ("lock", "exclusive", "Election"):
-        assert any(f"scheduler.{name}(" in example for example in EXAMPLES)
+        assert any(f"switchyard.{name}(" in example for example in EXAMPLES)

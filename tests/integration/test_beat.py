@@ -11,25 +11,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import switchyard
 from celery.schedules import crontab, schedule, solar
 from dateutil.rrule import DAILY
 from redbeat import RedBeatSchedulerEntry
 from redbeat.schedules import rrule
+from switchyard.beat import leader as leading
+from switchyard.beat import look, storage
+from switchyard.beat.clock import ServerClock
+from switchyard.beat.drafting import Sender, tick_id
+from switchyard.beat.entries import Entry
+from switchyard.beat.instants import next_instant
+from switchyard.beat.leader import CONNECTION_ERRORS, Leader
+from switchyard.beat.plan import Missed, plan
+from switchyard.beat.service import Beat
+from switchyard.beat.storage import Record, Storage
+from switchyard.cluster.state import State
+from switchyard.settings import Settings
+from switchyard.transport.opening import open_state
 
-import scheduler
-from scheduler.beat import leader as leading
-from scheduler.beat import look, storage
-from scheduler.beat.clock import ServerClock
-from scheduler.beat.drafting import Sender, tick_id
-from scheduler.beat.entries import Entry
-from scheduler.beat.instants import next_instant
-from scheduler.beat.leader import CONNECTION_ERRORS, Leader
-from scheduler.beat.plan import Missed, plan
-from scheduler.beat.service import Beat
-from scheduler.beat.storage import Record, Storage
-from scheduler.broker import open_state
-from scheduler.settings import Settings
-from scheduler.state import State
 from tests.support.app import make_app
 from tests.support.cluster import Cluster
 from tests.support.servers import Server
@@ -42,7 +42,7 @@ class Bed:
     """An application, its storage, and messages that were sent."""
 
     def __init__(self, server: Server) -> None:
-        self.app = make_app(server.url(), scheduler.Settings(refresh=60))
+        self.app = make_app(server.url(), switchyard.Settings(refresh=60))
         self.state: State = open_state(self.app, Settings())
         self.storage = Storage.open(self.app, self.state.client)
         self.sender = Sender(self.app)
@@ -146,7 +146,7 @@ def test_beat_schedule_is_taken_over_and_changes_are_kept(bed: Bed) -> None:
 )
 def test_a_wrong_entry_is_refused_by_name(bed: Bed, wrong: dict[str, Any], why: str) -> None:
     """A misspelt policy would silently mean another one; a schedule that stands still would fail later."""
-    with pytest.raises(scheduler.ConfigurationError, match=f"'one' .*{why}"):
+    with pytest.raises(switchyard.ConfigurationError, match=f"'one' .*{why}"):
         bed.install(one=wrong)
     assert bed.storage.keys() == []
 
@@ -385,7 +385,7 @@ def instants_until(entry: Entry, last: datetime) -> Iterator[datetime]:
 
 def test_a_storage_that_came_back_empty_gets_the_schedule_again(clean_valkey: Server) -> None:
     """A broker without persistence that restarts would end all periodic tasks until beat is restarted."""
-    app = make_app(clean_valkey.url(), scheduler.Settings(refresh=60))
+    app = make_app(clean_valkey.url(), switchyard.Settings(refresh=60))
     app.conf.beat_schedule = {"one": noop(0.5)}
     app.set_current()
     beat = Beat(app, open_state(app, Settings()), ttl=1.0)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 import redis
+import switchyard
+from switchyard.cache.ring import reading
+from switchyard.cache.ring.operations import Command
+from switchyard.cache.ring.shard import Replies, Shard, exchange
+from switchyard.cache.store import Standing
 
-import scheduler
-from scheduler.caching import reading
-from scheduler.caching.operations import Command
-from scheduler.caching.shard import Replies, Shard, exchange
-from scheduler.caching.store import Standing
 from tests.chaos.servers import Server
 from tests.support.waiting import wait_until
 
@@ -26,7 +26,7 @@ DEADLINE = 1.0
 KEYS = [f"key:{number}" for number in range(60)]
 VALUES = {key: {"n": number} for number, key in enumerate(KEYS)}
 
-Open = Callable[..., scheduler.Cache]
+Open = Callable[..., switchyard.Cache]
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def servers(tmp_path: Path) -> Iterator[list[Server]]:
 @pytest.fixture
 def open_cache(servers: list[Server]) -> Iterator[Open]:
     """Opens caches on the servers, or on some of them, and closes them."""
-    opened: list[scheduler.Cache] = []
+    opened: list[switchyard.Cache] = []
 
-    def open_(*some: Server, **options: float) -> scheduler.Cache:
+    def open_(*some: Server, **options: float) -> switchyard.Cache:
         urls = [server.url for server in some or servers]
-        opened.append(scheduler.Cache(urls, **{"deadline": DEADLINE, **options}))  # type: ignore[arg-type]
+        opened.append(switchyard.Cache(urls, **{"deadline": DEADLINE, **options}))  # type: ignore[arg-type]
         return opened[-1]
 
     yield open_
@@ -55,7 +55,7 @@ def open_cache(servers: list[Server]) -> Iterator[Open]:
         cache.close()
 
 
-def _is_up(cache: scheduler.Cache) -> bool:
+def _is_up(cache: switchyard.Cache) -> bool:
     return all(state.standing is Standing.UP for state in cache.servers())
 
 
@@ -92,7 +92,7 @@ def test_a_url_names_a_password_and_a_database(servers: list[Server], open_cache
     server, url = servers[0], f"redis://:secret@127.0.0.1:{servers[0].port}/3"
     with server.client() as client:
         client.config_set("requirepass", "secret")
-    with closing(scheduler.Cache([url], deadline=DEADLINE)) as cache:
+    with closing(switchyard.Cache([url], deadline=DEADLINE)) as cache:
         assert cache.set("key", 1)
         assert cache.get("key") == 1
     with redis.Redis(port=server.port, db=3, password="secret") as client:
@@ -257,7 +257,7 @@ def test_a_server_that_refuses_writes_is_logged_once_until_it_takes_them(
     servers: list[Server], open_cache: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Broken if nobody hears of a full or read-only server because it still answers whoever reads."""
-    caplog.set_level(logging.INFO, "scheduler.caching.refusals")
+    caplog.set_level(logging.INFO, "switchyard.cache.refusals")
     cache = open_cache(servers[0])
     assert cache.set("a", 1)
     with closing(servers[0].client()) as client:
@@ -339,7 +339,7 @@ def _compute_for_ever(urls: list[str], started: threading.Event) -> None:
         started.set()
         time.sleep(3600)
 
-    scheduler.Cache(urls, deadline=DEADLINE).get_or_compute("key", compute, lease=2.0)
+    switchyard.Cache(urls, deadline=DEADLINE).get_or_compute("key", compute, lease=2.0)
 
 
 def test_the_others_take_the_stale_value_while_one_computes(open_cache: Open) -> None:

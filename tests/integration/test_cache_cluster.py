@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import switchyard
 from redis.cluster import RedisCluster
+from switchyard.cache.store import Standing
 
-import scheduler
-from scheduler.caching.store import Standing
 from tests.chaos.servers import Server
 from tests.support import redis_cluster
 from tests.support.servers import free_port
@@ -34,14 +34,14 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
 
 
 @pytest.fixture
-def cache(nodes: list[Server]) -> Iterator[scheduler.Cache]:
-    cache = scheduler.Cache([f"redis+cluster://127.0.0.1:{nodes[0].port}"], deadline=1.0)
+def cache(nodes: list[Server]) -> Iterator[switchyard.Cache]:
+    cache = switchyard.Cache([f"redis+cluster://127.0.0.1:{nodes[0].port}"], deadline=1.0)
     cache.clear()
     yield cache
     cache.close()
 
 
-def test_values_are_kept_and_forgotten(cache: scheduler.Cache) -> None:
+def test_values_are_kept_and_forgotten(cache: switchyard.Cache) -> None:
     """Broken if the interface does not do on a cluster what it does on a ring."""
     values = {key: {"n": number} for number, key in enumerate(KEYS)}
     assert cache.set_many(values)
@@ -52,14 +52,14 @@ def test_values_are_kept_and_forgotten(cache: scheduler.Cache) -> None:
     assert cache.get_many(KEYS) == {}
 
 
-def test_keys_are_on_all_nodes(cache: scheduler.Cache) -> None:
+def test_keys_are_on_all_nodes(cache: switchyard.Cache) -> None:
     """Broken if sharding is not the cluster's."""
     assert cache.set_many(dict.fromkeys(KEYS, 1))
     assert {name for key in KEYS for name in cache.owners(key)} == {each.name for each in cache.servers()}
     assert all(each.keys > 0 and each.standing is Standing.UP for each in cache.servers())
 
 
-def test_one_computes_and_a_stale_value_is_kept_on(cache: scheduler.Cache) -> None:
+def test_one_computes_and_a_stale_value_is_kept_on(cache: switchyard.Cache) -> None:
     """Broken if an expired value is taken for a fresh one, or not kept for those who may take it."""
     assert cache.get_or_compute("sum", lambda: 1, ttl=0.2, stale=60) == 1
     assert cache.get_or_compute("sum", lambda: 2, ttl=0.2, stale=60) == 1
@@ -71,7 +71,7 @@ def test_nobody_waits_past_the_deadline_for_nodes_that_hang(nodes: list[Server])
     """Broken if callers queue for redis-py's look at the layout, or a silent node takes the others along."""
     deadline = 0.25
     url = f"redis+cluster://127.0.0.1:{nodes[0].port}"
-    with closing(scheduler.Cache([url], deadline=deadline)) as cache:
+    with closing(switchyard.Cache([url], deadline=deadline)) as cache:
         wait_until(lambda: cache.set_many(dict.fromkeys(KEYS, 1)), "all nodes take a write in time")
         nodes[0].pause()
         try:
@@ -89,10 +89,10 @@ def test_nobody_waits_past_the_deadline_for_nodes_that_hang(nodes: list[Server])
 
 
 def test_a_node_that_refuses_writes_is_logged_once(
-    nodes: list[Server], cache: scheduler.Cache, caplog: pytest.LogCaptureFixture
+    nodes: list[Server], cache: switchyard.Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Broken if nobody hears of a full node because it still answers whoever reads."""
-    caplog.set_level(logging.INFO, "scheduler.caching.refusals")
+    caplog.set_level(logging.INFO, "switchyard.cache.refusals")
     assert cache.set("a", 1)
     owner = next(node for node in nodes if cache.owners("a") == [f"127.0.0.1:{node.port}"])
     with closing(owner.client()) as client:
@@ -108,7 +108,7 @@ def test_a_node_that_refuses_writes_is_logged_once(
     assert "takes writes again" in taken
 
 
-def test_keys_that_moved_are_followed(nodes: list[Server], cache: scheduler.Cache) -> None:
+def test_keys_that_moved_are_followed(nodes: list[Server], cache: switchyard.Cache) -> None:
     """Broken if a change of the cluster's layout turns its keys into misses, or its writes into failures."""
     key = KEYS[0]
     assert cache.set(key, 1)
@@ -138,7 +138,7 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def test_a_forked_process_uses_the_cache_of_its_parent(cache: scheduler.Cache) -> None:
+def test_a_forked_process_uses_the_cache_of_its_parent(cache: switchyard.Cache) -> None:
     """Broken if prefork workers share a socket, or wait for threads and locks that only their parent has."""
     assert cache.set("key", "parent's")
     context = multiprocessing.get_context("fork")
@@ -155,7 +155,7 @@ def test_a_forked_process_uses_the_cache_of_its_parent(cache: scheduler.Cache) -
 
 
 def test_what_another_program_left_under_our_names_is_a_miss(
-    nodes: list[Server], cache: scheduler.Cache, caplog: pytest.LogCaptureFixture
+    nodes: list[Server], cache: switchyard.Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Broken if a foreign value is an error for whoever asks for the key, or for whoever reads the log."""
     with closing(RedisCluster(host="127.0.0.1", port=nodes[0].port)) as other:
@@ -175,7 +175,7 @@ def test_an_empty_cluster_is_neither_cleared_nor_kept(tmp_path: Path) -> None:
     with (
         redis_cluster.running(tmp_path / "old", 1) as (old,),
         redis_cluster.running(tmp_path / "new", 1) as (new,),
-        closing(scheduler.Cache([f"redis+cluster://127.0.0.1:{port}"], deadline=1.0)) as cache,
+        closing(switchyard.Cache([f"redis+cluster://127.0.0.1:{port}"], deadline=1.0)) as cache,
     ):
         with _process("tests.chaos.proxy", port, old.port):
             wait_until(partial(cache.set, "key", 1), "the old cluster is found", 30)
@@ -191,7 +191,7 @@ def test_an_empty_cluster_is_neither_cleared_nor_kept(tmp_path: Path) -> None:
 def test_what_the_url_says_of_timeouts_and_decoding_is_not_heard(nodes: list[Server]) -> None:
     """Broken if an option that suits the application's own client breaks the cache, or its deadline."""
     url = f"redis+cluster://127.0.0.1:{nodes[0].port}?decode_responses=true&socket_timeout=60"
-    with closing(scheduler.Cache([url], deadline=1.0)) as cache:
+    with closing(switchyard.Cache([url], deadline=1.0)) as cache:
         assert cache.set("key", "é")
         assert cache.get("key") == "é"
 
@@ -199,7 +199,7 @@ def test_what_the_url_says_of_timeouts_and_decoding_is_not_heard(nodes: list[Ser
 def test_nodes_with_new_addresses_are_found_by_the_url(tmp_path: Path) -> None:
     """Broken if a cluster that was replaced behind its name is lost until every client starts anew."""
     port = free_port()
-    with closing(scheduler.Cache([f"redis+cluster://127.0.0.1:{port}"], deadline=1.0)) as cache:
+    with closing(switchyard.Cache([f"redis+cluster://127.0.0.1:{port}"], deadline=1.0)) as cache:
         for name in ("old", "new"):
             with (
                 redis_cluster.running(tmp_path / name, 1) as (node,),
@@ -219,12 +219,12 @@ def test_a_cluster_that_takes_longer_than_one_call_to_meet_is_met(tmp_path: Path
         far = int(proxy.stdout.readline())
         with closing(node.client()) as client:
             client.config_set("cluster-announce-port", far)
-        with closing(scheduler.Cache([f"redis+cluster://127.0.0.1:{far}"], deadline=0.25)) as cache:
+        with closing(switchyard.Cache([f"redis+cluster://127.0.0.1:{far}"], deadline=0.25)) as cache:
             assert not cache.set("key", 1)
             wait_until(partial(cache.set, "key", 1), "the cluster is met", 30)
 
 
-def test_a_dead_node_costs_misses_never_errors(cache: scheduler.Cache, nodes: list[Server]) -> None:
+def test_a_dead_node_costs_misses_never_errors(cache: switchyard.Cache, nodes: list[Server]) -> None:
     """Broken if a caller sees a node die, or waits for it for longer than the deadline."""
     cache.set_many(dict.fromkeys(KEYS, 1))
     nodes[2].kill()

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from functools import partial
 
+import switchyard
 from click.testing import CliRunner, Result
 from prometheus_client import CollectorRegistry, generate_latest
+from switchyard.cached_tasks.results import open_cache
+from switchyard.models import Load, Node
+from switchyard.node_figures import cache_families
+from switchyard.settings import Settings
+from switchyard_workers.cli import main
 
-import scheduler
-from scheduler.caching.node_figures import cache_families
-from scheduler.caching.results import open_cache
-from scheduler.models import Load, Node
-from scheduler.settings import Settings
 from tests.integration.test_commands import run
 from tests.support.cluster import Cluster
 from tests.support.nodes import APP, environment
 from tests.support.servers import Server, free_port
-from workers.cli import main
 
 
 def said_by(*arguments: str, **env: str) -> Result:
@@ -56,8 +56,8 @@ def test_nodes_shows_cache_hits_where_there_are_caches(clean_valkey: Server) -> 
 
 
 #: A cache of an application's own, and one that is none.
-own = scheduler.Cache(["redis://127.0.0.1:7001", "redis://127.0.0.1:7002"], namespace="own")
-near = scheduler.NearCache(own)
+own = switchyard.Cache(["redis://127.0.0.1:7001", "redis://127.0.0.1:7002"], namespace="own")
+near = switchyard.NearCache(own)
 other = 7
 
 
@@ -67,7 +67,10 @@ def test_a_cache_of_ones_own_is_looked_at_by_its_name(clean_valkey: Server) -> N
     for name in ("own", "near"):
         said = said_by("ring", "x", "--json", "--cache", f"{__name__}:{name}", *at)
         assert json.loads(said.stdout)["servers"] == own.owners("x")
-    for name, hint in {"other": "is a int, not a scheduler.Cache", "absent": "cannot load the cache"}.items():
+    for name, hint in {
+        "other": "is a int, not a switchyard.Cache",
+        "absent": "cannot load the cache",
+    }.items():
         said = said_by("ring", "x", "--cache", f"{__name__}:{name}", *at)
         assert said.exit_code == 1
         assert hint in said.stderr

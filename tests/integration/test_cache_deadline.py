@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import switchyard
 
-import scheduler
 from tests.chaos.servers import Server
 
 #: Seconds; far more than a call takes on a busy machine.
@@ -60,7 +60,7 @@ def test_a_server_that_answers_slowly_does_not_keep_its_caller_past_the_deadline
     """Broken if each reply of the handshake, or each part of a reply, has a deadline of its own."""
     with (
         _slow_server(STREAMS[stream], DEADLINE / 4) as url,
-        closing(scheduler.Cache([url], deadline=DEADLINE)) as cache,
+        closing(switchyard.Cache([url], deadline=DEADLINE)) as cache,
     ):
         began = time.monotonic()
         assert cache.get("key") is None
@@ -72,7 +72,7 @@ def test_a_server_that_speaks_another_language_is_a_miss() -> None:
     """Broken if a wrong port in the list of servers is an error for every caller."""
     with (
         _slow_server([b"HTTP/1.1 400 Bad Request\r\n"], 0) as url,
-        closing(scheduler.Cache([url], deadline=DEADLINE)) as cache,
+        closing(switchyard.Cache([url], deadline=DEADLINE)) as cache,
     ):
         assert cache.get("key") is None
         assert cache.figures.errors > 0
@@ -85,7 +85,7 @@ def test_servers_that_are_met_paused_share_the_deadline_of_one_call(tmp_path: Pa
         for server in servers:
             server.start()
             server.pause()
-        with closing(scheduler.Cache([server.url for server in servers], deadline=DEADLINE)) as cache:
+        with closing(switchyard.Cache([server.url for server in servers], deadline=DEADLINE)) as cache:
             began = time.monotonic()
             assert not cache.set_many(dict.fromkeys(map(str, range(20)), 1))
             assert time.monotonic() - began < 1.5 * DEADLINE

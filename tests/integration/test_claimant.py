@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from switchyard.cluster.claimant import Claimant, Sources
 
-from scheduler.claiming import Claimant, Sources
 from tests.support.cluster import Cluster
 from tests.support.servers import Server
 

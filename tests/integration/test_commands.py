@@ -15,30 +15,33 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from switchyard.cluster.keys import Keys
+from switchyard.cluster.state import State
+from switchyard.errors import ServerTooOld
+from switchyard.models import Selector
+from switchyard.transport.opening import require_supported
+from switchyard_workers.cli import main
 
-from scheduler.broker import require_supported
-from scheduler.errors import ServerTooOld
-from scheduler.keys import Keys
-from scheduler.models import Selector
-from scheduler.state import State
 from tests.support.cluster import Cluster
 from tests.support.nodes import APP, ROOT, environment
 from tests.support.servers import Server, free_port, kinds, redis_server
 from tests.support.waiting import wait_until
-from workers.cli import main
 
 GPU = Selector(labels=(("gpu", "h100"),))
 SHOP = """
 from celery import Celery
-import scheduler
+import switchyard
 app = Celery("shop", broker={url!r})
-scheduler.install(app)
+switchyard.install(app)
 app.conf.update({conf!r})
 """
 
 
 def run(
-    *arguments: str, program: str = "workers.cli", cwd: Path = ROOT, env: Mapping[str, str] | None = None
+    *arguments: str,
+    program: str = "switchyard_workers.cli",
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """One command, to its end."""
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", **(env or {})}
@@ -97,7 +100,7 @@ def test_nodes_of_an_empty_cluster_is_an_empty_list(clean_valkey: Server) -> Non
     assert read("nodes", "--broker", clean_valkey.url()) == []
 
 
-@pytest.mark.parametrize("program", ["workers.cli", "celery"])
+@pytest.mark.parametrize("program", ["switchyard_workers.cli", "celery"])
 def test_nodes_shows_a_table(clean_valkey: Server, program: str) -> None:
     """An operator would see nothing, or nothing with ``celery -A proj nodes``."""
     cluster = Cluster.on(clean_valkey)
@@ -138,7 +141,7 @@ def test_watch_goes_on_through_an_outage(tmp_path: Path) -> None:
 
 
 def _watching(server: Server, seen: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "workers.cli", "nodes", "--watch", "--broker", server.url()]
+    command = [sys.executable, "-m", "switchyard_workers.cli", "nodes", "--watch", "--broker", server.url()]
     with seen.open("wb") as out:
         watch = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, env=environment(server))
     wait_until(lambda: "before" in seen.read_text(), "the nodes are shown")
@@ -314,7 +317,7 @@ def test_check_keeps_what_to_paste_in_one_piece(tmp_path: Path) -> None:
     (tmp_path / "plain.py").write_text("from celery import Celery\napp = Celery('plain', broker='redis://')")
     done = run("check", "-A", "plain", "--json", cwd=tmp_path)
     (finding,) = json.loads(done.stdout)
-    assert finding["mend"] == "add 'import scheduler; scheduler.install(app)' where it is made"
+    assert finding["mend"] == "add 'import switchyard; switchyard.install(app)' where it is made"
 
 
 def test_check_says_what_is_wrong_when_nothing_answers() -> None:
@@ -363,7 +366,7 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up_on() -> None:
         ("shop", "celery.py line 1"),
         ("json:loads", "not a Celery application"),
         ("broken", "broken.py line 1"),
-        ("plain", "scheduler.install(app)"),
+        ("plain", "switchyard.install(app)"),
         ("misconfigured", "did you mean 'lease'?"),
     ],
 )
@@ -378,8 +381,8 @@ def test_an_application_that_cannot_be_used_is_one_line(tmp_path: Path, app: str
     (tmp_path / "plain.py").write_text("from celery import Celery\napp = Celery('plain', broker='redis://')")
     (tmp_path / "wrong.toml").write_text("leas = 4")
     (tmp_path / "misconfigured.py").write_text(
-        "from celery import Celery\nimport scheduler\n"
-        "app = Celery('m', broker='redis://')\nscheduler.install(app, config='wrong.toml')"
+        "from celery import Celery\nimport switchyard\n"
+        "app = Celery('m', broker='redis://')\nswitchyard.install(app, config='wrong.toml')"
     )
     assert says in one_line(run("nodes", "-A", app, cwd=tmp_path))
 

@@ -17,11 +17,11 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from switchyard.cluster.replies import Claimed, Crash
+from switchyard.cluster.state import State
+from switchyard.lua import script
+from switchyard.models import Placement, Selector, Tick
 
-from scheduler.models import Placement, Selector, Tick
-from scheduler.replies import Claimed, Crash
-from scheduler.scripts import script
-from scheduler.state import State
 from tests.support.cluster import LEASE_MS, Cluster
 from tests.support.servers import Server
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import switchyard
 from celery import Celery
+from switchyard.models import Counters, Selector
 
-import scheduler
-from scheduler.models import Counters, Selector
 from tests.support.app import make_app
 from tests.support.cluster import LEASE_MS, Cluster
 from tests.support.servers import Server
@@ -32,7 +32,7 @@ def test_a_batch_counts_each_of_its_messages(cluster: Cluster, server: Server) -
     """Who publishes in batches would be missing from the figures."""
     fields: dict[str, str | int] = {"slots": 3, "limit": 3, "lease": LEASE_MS, "queues": '["celery"]'}
     cluster.state.register("a", "a-1", LEASE_MS, ["celery"], fields)
-    app: Celery = make_app(server.url(), scheduler.Settings(refresh=60))
+    app: Celery = make_app(server.url(), switchyard.Settings(refresh=60))
     with app.producer_or_acquire() as producer, producer.batch():
         for _ in range(10):
             app.tasks["noop"].apply_async(producer=producer)

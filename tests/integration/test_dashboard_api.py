@@ -9,18 +9,18 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import switchyard
 from jsonschema import Draft202012Validator
+from switchyard.flower import api
+from switchyard.models import Selector
 
-import scheduler
-from scheduler.flower import api
-from scheduler.models import Selector
 from tests.support.app import make_app
 from tests.support.cluster import LEASE_MS, Cluster
 from tests.support.dashboard import Answer, Site, dashboard
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 
-OPENAPI: dict[str, Any] = json.loads((resources.files("scheduler") / "flower" / "openapi.json").read_text())
+OPENAPI: dict[str, Any] = json.loads((resources.files("switchyard") / "flower" / "openapi.json").read_text())
 HOSTILE = """<script>alert("n/1")</script>&%s'é"""
 
 
@@ -172,7 +172,7 @@ def test_the_cluster_document_counts_what_is_there(site: Site) -> None:
 def test_a_node_tells_who_placed_its_tasks(clean_valkey: Server) -> None:
     """Operators could not tell which strategy loads a node."""
     cluster = Cluster.on(clean_valkey)
-    app = make_app(clean_valkey.url(), scheduler.Settings(refresh=60))
+    app = make_app(clean_valkey.url(), switchyard.Settings(refresh=60))
     fields: dict[str, str | int] = {"slots": 9, "limit": 9, "lease": LEASE_MS, "queues": '["celery"]'}
     cluster.state.register("a", "a-1", LEASE_MS, ["celery"], fields)
     for strategy, count in (("least_load", 3), ("round_robin", 2)):

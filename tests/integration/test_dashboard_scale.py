@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.client import Pipeline
+from switchyard.cluster.depths import survey
+from switchyard.cluster.reads import View
+from switchyard.flower.documents import Documents
+from switchyard.flower.history import POINTS, STEP, History
+from switchyard.models import Load, Node
 
-from scheduler.flower.documents import Documents
-from scheduler.flower.history import POINTS, STEP, History
-from scheduler.models import Load, Node
-from scheduler.overview import survey
-from scheduler.view import View
 from tests.support.app import make_app
 from tests.support.cluster import Cluster
 from tests.support.dashboard import Site, dashboard

@@ -12,16 +12,16 @@ from celery import Celery
 from click.testing import CliRunner
 from flower.urls import handlers as flowers_handlers
 from flower.urls import settings
+from switchyard.errors import ConfigurationError
+from switchyard.flower import api, options, pages
+from switchyard.flower.security import is_loopback, require_login
+from switchyard_workers.cli import main
 from tornado.web import create_signed_value
 
-from scheduler.errors import ConfigurationError
-from scheduler.flower import api, options, pages
-from scheduler.flower.security import is_loopback, require_login
 from tests.support.app import make_app
 from tests.support.cluster import Cluster
 from tests.support.dashboard import basic, dashboard
 from tests.support.servers import Server
-from workers.cli import main
 
 LOGIN = {"basic_auth": ["ann:secret"]}
 OAUTH = {"auth": ".*@example.com", "auth_provider": "flower.views.auth.GithubLoginHandler"}

@@ -31,7 +31,7 @@ def cluster(clean_valkey: Server) -> Cluster:
 
 
 def switchyard(server: Server, *args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "workers.cli", "dead", *args, "--broker", server.url()]
+    command = [sys.executable, "-m", "switchyard_workers.cli", "dead", *args, "--broker", server.url()]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=30, check=False)
 
 

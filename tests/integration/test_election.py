@@ -1,4 +1,4 @@
-"""``scheduler.Election``: one leader, terms that grow, and who is told what when."""
+"""``switchyard.Election``: one leader, terms that grow, and who is told what when."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+import switchyard
+from switchyard.coordination import clock
 
-import scheduler
-from scheduler.agreement import clock
 from tests.support import servers
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
@@ -25,7 +25,7 @@ class Candidate:
 
     def __init__(self, *urls: str, ttl: float = TTL) -> None:
         self.told: list[tuple[str, int]] = []
-        self.election = scheduler.Election(
+        self.election = switchyard.Election(
             "e",
             ttl,
             list(urls),
@@ -104,7 +104,7 @@ def test_a_callback_that_fails_or_takes_long_costs_no_leadership(clean_valkey: S
         slow.wait(1.5)
         raise ValueError("as asked")
 
-    with scheduler.Election("e", 0.5, [clean_valkey.url()], on_gain=gain) as election:
+    with switchyard.Election("e", 0.5, [clean_valkey.url()], on_gain=gain) as election:
         wait_until(lambda: election.is_leader, "it leads")
         term = election.term
         threading.Event().wait(1.5)
@@ -114,7 +114,7 @@ def test_a_callback_that_fails_or_takes_long_costs_no_leadership(clean_valkey: S
 
 def test_a_callback_may_stop_its_own_election(server: Server) -> None:
     """A process that wants no second term would hang."""
-    election = scheduler.Election("e", TTL, [server.url()], on_gain=lambda _: election.stop())
+    election = switchyard.Election("e", TTL, [server.url()], on_gain=lambda _: election.stop())
     election.start()
     wait_until(lambda: not server.client().exists(GRANT), "it resigned")
     election.stop()
@@ -136,7 +136,7 @@ def test_a_forked_child_leads_nothing_and_may_stand_itself(server: Server) -> No
     context = multiprocessing.get_context("fork")
     said, resigned = context.SimpleQueue(), context.Event()
 
-    def child(election: scheduler.Election) -> None:
+    def child(election: switchyard.Election) -> None:
         said.put(election.is_leader)
         election.start()
         resigned.wait(20)
@@ -178,7 +178,7 @@ def test_a_majority_elects_and_one_server_may_be_down(three: list[tuple[ExitStac
 def test_an_election_that_nobody_can_decide_says_so_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     """At night nobody would know why nothing leads."""
     port = servers.free_port()
-    with scheduler.Election("nightly", ttl=0.5, servers=[f"redis://127.0.0.1:{port}/0"]) as candidate:
+    with switchyard.Election("nightly", ttl=0.5, servers=[f"redis://127.0.0.1:{port}/0"]) as candidate:
         wait_until(lambda: "cannot be decided" in caplog.text, "it says so")
         assert f"127.0.0.1:{port}" in caplog.text
         with servers.redis_server(port, []):

@@ -13,11 +13,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import switchyard
+from switchyard.cache.near.cache import NEAR_TTL_S
+from switchyard.cache.near.invalidation import STALE_S
+from switchyard.node_figures import Cell, cells
 
-import scheduler
-from scheduler.caching.invalidation import STALE_S
-from scheduler.caching.node_figures import Cell, cells
-from scheduler.caching.warm import NEAR_TTL_S
 from tests.support.servers import Server, binary, free_port
 from tests.support.waiting import wait_until
 
@@ -69,9 +69,9 @@ def machines(tmp_path: Path) -> Iterator[list[Machine]]:
 
 
 @contextmanager
-def near_cache(*urls: str) -> Iterator[scheduler.NearCache]:
-    cache = scheduler.Cache(urls, namespace="near", jitter=0)
-    near = scheduler.NearCache(cache)
+def near_cache(*urls: str) -> Iterator[switchyard.NearCache]:
+    cache = switchyard.Cache(urls, namespace="near", jitter=0)
+    near = switchyard.NearCache(cache)
     wait_until(lambda: near.warm, "all servers are heard")
     try:
         yield near
@@ -80,12 +80,12 @@ def near_cache(*urls: str) -> Iterator[scheduler.NearCache]:
         cache.close()
 
 
-def in_memory(near: scheduler.NearCache, key: str) -> bool:
+def in_memory(near: switchyard.NearCache, key: str) -> bool:
     """Whether this process has the value, without asking the servers."""
     return near._memory().get(key) is not None
 
 
-def warm_up(near: scheduler.NearCache, key: str) -> None:
+def warm_up(near: switchyard.NearCache, key: str) -> None:
     """Have a value in memory, with no message of an earlier set still on its way to drop it."""
     now, heard = time.monotonic(), near._invalidation
     assert heard is not None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from switchyard.cluster.replies import Crash
+from switchyard.models import NodeState, Selector
 
-from scheduler.models import NodeState, Selector
-from scheduler.replies import Crash
 from tests.support.cluster import Cluster
 from tests.support.servers import Server
 from tests.support.waiting import wait_until

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import switchyard
 from celery import Celery
 
-import scheduler
 from tests.support.app import make_app
 from tests.support.cluster import LEASE_MS, Cluster
 from tests.support.servers import Server
@@ -23,7 +23,7 @@ def cluster(server: Server) -> Cluster:
 
 @pytest.fixture
 def app(server: Server) -> Iterator[Celery]:
-    app = make_app(server.url(), scheduler.Settings(refresh=60))
+    app = make_app(server.url(), switchyard.Settings(refresh=60))
     yield app
     app.close()
 
@@ -100,7 +100,7 @@ def test_eight_producers_at_once_never_pass_a_limit(server: Server, cluster: Clu
         join(cluster, name, count)
 
     def produce() -> None:
-        app = make_app(server.url(), scheduler.Settings(refresh=60))
+        app = make_app(server.url(), switchyard.Settings(refresh=60))
         for _ in range(10):
             app.tasks["noop"].apply_async()
         app.close()
@@ -149,7 +149,7 @@ def test_a_task_that_no_node_may_run_waits_and_is_found_again(
 
 def test_a_global_key_prefix_is_kept_apart(server: Server) -> None:
     """Two projects on one database would see each other's nodes."""
-    app = make_app(server.url(), scheduler.Settings(refresh=60))
+    app = make_app(server.url(), switchyard.Settings(refresh=60))
     app.conf.broker_transport_options = {"global_keyprefix": "shop-"}
     app.tasks["noop"].apply_async()
     with app.producer_or_acquire() as producer, producer.batch():

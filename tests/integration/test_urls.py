@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+import switchyard
+from switchyard.errors import BrokerUnreachable
+from switchyard.settings import Settings
+from switchyard.transport.opening import open_state
 
-import scheduler
-from scheduler.broker import open_state
-from scheduler.errors import BrokerUnreachable
-from scheduler.settings import Settings
 from tests.support import servers
 from tests.support.app import make_app
 
@@ -55,7 +55,7 @@ def test_placing_and_looking_work(urls: dict[str, str], kind: str) -> None:
 
 def test_a_certificate_that_cannot_be_checked_is_refused(urls: dict[str, str]) -> None:
     """Asking for verification would mean nothing."""
-    app = make_app("redis://127.0.0.1:1/0", scheduler.Settings())
+    app = make_app("redis://127.0.0.1:1/0", switchyard.Settings())
     app.conf.broker_url = urls["rediss"].replace("none", "required")
     with pytest.raises(BrokerUnreachable, match="certificate"):
         open_state(app, Settings(lease=2.0))
@@ -66,7 +66,7 @@ def test_a_cache_is_reached_as_well(urls: dict[str, str], kind: str) -> None:
     """The cache reads and writes its sockets itself: behind TLS or on a Unix socket all would be misses."""
     unix = urls["redis+socket"].replace("redis+socket", "unix").replace("virtual_host", "db")
     large = ["x" * 1000] * 200  # more than one read of a connection takes
-    with closing(scheduler.Cache([urls.get(kind, unix)], deadline=5.0, namespace=kind)) as cache:
+    with closing(switchyard.Cache([urls.get(kind, unix)], deadline=5.0, namespace=kind)) as cache:
         assert cache.set("key", large)
         assert cache.get("key") == large
         assert cache.get_many(["key", "none"]) == {"key": large}

@@ -7,20 +7,19 @@ import signal
 import time
 from typing import Any
 
+import switchyard
 from celery import Celery
 from celery.worker.control import control_command
 
-import scheduler
 
-
-def make_app(broker: str, settings: scheduler.Settings | None = None, stock: bool = False) -> Celery:
+def make_app(broker: str, settings: switchyard.Settings | None = None, stock: bool = False) -> Celery:
     """A fresh application on this broker, with the results beside the tasks."""
     app = Celery("tests", broker=broker, backend=broker, set_as_current=False)
     app.conf.update(worker_hijack_root_logger=True, broker_connection_retry_on_startup=True)
     if stock:
         app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1)
     else:
-        scheduler.install(app, settings)
+        switchyard.install(app, settings)
     _define(app)
     return app
 
@@ -72,7 +71,7 @@ def _define(app: Celery) -> None:
     @app.task(shared=False, name="delivery")
     def delivery(seconds: float = 0.0) -> list[int]:
         time.sleep(seconds)
-        mine = scheduler.current_delivery()
+        mine = switchyard.current_delivery()
         assert mine is not None
         return [mine.count, mine.token]
 
@@ -87,7 +86,7 @@ def _define(app: Celery) -> None:
         raise ValueError("as asked")
 
     @app.task(shared=False, name="price", bind=True, max_retries=3)
-    @scheduler.cached(ttl=60, key="{sku}:{currency}")
+    @switchyard.cached(ttl=60, key="{sku}:{currency}")
     def price(self: Any, sku: str, currency: str = "EUR", seconds: float = 0.0, fail: int = 0) -> str:
         """Leave a mark in the ledger; the first ``fail`` times there, retry or (``fail`` < 0) fail."""
         runs = _ledger(app).rpush(f"price {sku}", self.request.id)
@@ -104,13 +103,13 @@ def _define(app: Celery) -> None:
 
 def _define_exclusive(app: Celery, on_locked: Any) -> None:
     @app.task(shared=False, name=f"alone.{on_locked}", max_retries=0, bind=True)
-    @scheduler.exclusive("{key}", on_locked, ttl=2, countdown=0.2, wait=20)
+    @switchyard.exclusive("{key}", on_locked, ttl=2, countdown=0.2, wait=20)
     def alone(self: Any, key: str, seconds: float = 0.0) -> list[int]:
         """How many run at once, counted on an independent server; the token; retries of the task's own."""
         inside = _ledger(app).incr(f"inside:{key}")
         time.sleep(seconds)
         _ledger(app).decr(f"inside:{key}")
-        held = scheduler.current_lock()
+        held = switchyard.current_lock()
         return [inside, held.token if held else 0, self.request.retries]
 
 

@@ -8,13 +8,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import switchyard
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from switchyard.cache import breaker
+from switchyard.cache.ring import healing
+from switchyard.cache.store import Standing
 
-import scheduler
-from scheduler.caching import breaker, healing
-from scheduler.caching.store import Standing
 from tests.chaos.servers import Server
 from tests.support.waiting import wait_until
 
@@ -49,7 +50,7 @@ class CacheMachine(RuleBasedStateMachine):
         for server in self.servers:
             server.start()
         urls = [server.url for server in self.servers]
-        self.caches = [scheduler.Cache(urls, deadline=DEADLINE, ttl=3600, jitter=JITTER) for _ in range(2)]
+        self.caches = [switchyard.Cache(urls, deadline=DEADLINE, ttl=3600, jitter=JITTER) for _ in range(2)]
         self.model: dict[str, Any] = {}
         self.away: Server | None = None
         self.recovering = True

@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from scheduler.keys import Keys
-from scheduler.models import Load, Placement, Selector
-from scheduler.state import State
+from switchyard.cluster.keys import Keys
+from switchyard.cluster.state import State
+from switchyard.models import Load, Placement, Selector
+
 from tests.support.servers import Server
 
 #: Long enough that no lease runs out by itself while a test runs, in ms.

@@ -89,11 +89,10 @@ def dashboard(
     """A dashboard in a thread of this process; Flower's own threads, which have no end, are not started."""
     from flower.options import options as flowers
     from flower.urls import settings
+    from switchyard.flower.dashboard import Dashboard
     from tornado.httpserver import HTTPServer
     from tornado.ioloop import IOLoop
     from tornado.testing import bind_unused_port
-
-    from scheduler.flower.dashboard import Dashboard
 
     chosen = SimpleNamespace(**{**flowers.as_dict(), "address": "127.0.0.1", **options})
     prefix = {"login_url": f"/{chosen.url_prefix}/login"} if chosen.url_prefix else {}
@@ -144,7 +143,17 @@ def hold_redis(server: Server, site: Site) -> Iterator[None]:
 def dashboard_process(server: Server, log: Path, *options: str, **env: str) -> Iterator[Site]:
     """``switchyard flower`` as a process, until the block ends."""
     port = free_port()
-    command = [sys.executable, "-m", "workers.cli", "flower", "-A", APP, "--port", str(port), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "switchyard_workers.cli",
+        "flower",
+        "-A",
+        APP,
+        "--port",
+        str(port),
+        *options,
+    ]
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, env=environment(server, **env), cwd=ROOT, stdout=out, stderr=subprocess.STDOUT

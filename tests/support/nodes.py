@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.keys import Keys
-from scheduler.models import Node, NodeState
-from scheduler.state import State
+from switchyard.cluster.keys import Keys
+from switchyard.cluster.state import State
+from switchyard.models import Node, NodeState
+
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 
@@ -88,7 +89,7 @@ def worker(
         command = ["-m", "celery", "-A", APP, "worker", "-n", f"{name}@%h", "-c", str(slots), "-Q", queues]
         command += ["-P", pool, "--loglevel", "INFO", *celery_options]
     else:
-        command = ["-m", "workers.cli", "worker", "-A", APP, "--node", name, "--slots", str(slots)]
+        command = ["-m", "switchyard_workers.cli", "worker", "-A", APP, "--node", name, "--slots", str(slots)]
         command += ["--queues", queues, *options]
         command += [
             "--",

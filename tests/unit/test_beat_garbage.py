@@ -7,9 +7,8 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
-
-from scheduler.beat import garbage
-from scheduler.beat.garbage import Garbage
+from switchyard.beat import garbage
+from switchyard.beat.garbage import Garbage
 
 
 class Loop:

@@ -10,9 +10,8 @@ from celery import Celery
 from celery.schedules import crontab, schedule, solar
 from dateutil.rrule import DAILY
 from redbeat.schedules import rrule
-
-from scheduler.beat.instants import next_instant, skip
-from scheduler.errors import ConfigurationError
+from switchyard.beat.instants import next_instant, skip
+from switchyard.errors import ConfigurationError
 
 #: Nights on which the clocks of Berlin change, and of Lord Howe Island, by half an hour.
 CHANGES = {

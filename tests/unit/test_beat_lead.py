@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from scheduler.beat.leader import WINDOWS, lead_for
+from switchyard.beat.leader import WINDOWS, lead_for
 
 #: Seconds that drafting an entry costs.
 COST = 0.001

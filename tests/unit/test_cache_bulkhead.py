@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from scheduler.caching.bulkhead import THREADS, Bulkhead, NotBegunError
-from scheduler.caching.deadline import Deadline
+from switchyard.cache.deadline import Deadline
+from switchyard.cache.redis_cluster.bulkhead import THREADS, Bulkhead, NotBegunError
+
 from tests.support.waiting import wait_until
 
 #: Seconds that a call may take before it counts as stuck.

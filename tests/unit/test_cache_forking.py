@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 
-from scheduler.caching.forking import free_after_fork
+from switchyard.forking import free_after_fork
 
 
 def test_a_child_finds_free_what_its_parent_held() -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import switchyard
 from hypothesis import given
 from hypothesis import strategies as st
-
-import scheduler
-from scheduler.caching.addresses import server_name
-from scheduler.caching.breaker import FAILURES, PAUSE_S, Breaker, Decision
-from scheduler.caching.codec import codec
-from scheduler.caching.ttl import Ttl
-from scheduler.errors import ConfigurationError, NotCacheable
+from switchyard.cache.breaker import FAILURES, PAUSE_S, Breaker, Decision
+from switchyard.cache.codec import codec
+from switchyard.cache.ttl import Ttl
+from switchyard.errors import ConfigurationError, NotCacheable
+from switchyard.urls import server_name
 
 
 def _opened(now: float) -> Breaker:
@@ -112,18 +111,18 @@ def test_what_cannot_be_cached_is_refused_by_name(serializer: str) -> None:
 
 def test_a_near_cache_without_a_cache_or_with_room_below_nothing_is_refused() -> None:
     """Broken if a wrong argument is an error of the first look-up, or a thread's."""
-    cache = scheduler.Cache(["redis://127.0.0.1:1"])
-    with pytest.raises(ConfigurationError, match=r"not a scheduler\.Cache; make one"):
-        scheduler.NearCache(["redis://127.0.0.1:1"])  # type: ignore[arg-type]
+    cache = switchyard.Cache(["redis://127.0.0.1:1"])
+    with pytest.raises(ConfigurationError, match=r"not a switchyard\.Cache; make one"):
+        switchyard.NearCache(["redis://127.0.0.1:1"])  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="can't be negative; 0"):
-        scheduler.NearCache(cache, entries=-1)
+        switchyard.NearCache(cache, entries=-1)
     cache.close()
 
 
 @pytest.mark.parametrize("key", [7, b"bytes", "\ud800"])
 def test_a_key_that_is_no_text_is_refused_with_a_mend(key: Any) -> None:
     """Broken if a number is an error that does not say what to do, or one key has two names."""
-    cache = scheduler.Cache(["redis://127.0.0.1:1"])
+    cache = switchyard.Cache(["redis://127.0.0.1:1"])
     for call in (cache.get, cache.delete, cache.owners, lambda wrong: cache.set(wrong, 1)):
         with pytest.raises(ConfigurationError, match=r"can't be a cache key.*; use text"):
             call(key)
@@ -187,5 +186,5 @@ def test_a_server_is_named_by_its_place_without_credentials(url: str, name: str)
 def test_wrong_use_is_refused_with_a_mend(servers: Any, options: dict[str, Any], message: str) -> None:
     """Broken if a typing error becomes a cache that never hits."""
     with pytest.raises(ConfigurationError, match=message) as refusal:
-        scheduler.Cache(servers, **options)
+        switchyard.Cache(servers, **options)
     assert "; " in str(refusal.value)

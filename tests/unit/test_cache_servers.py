@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 from redis import Redis
-
-from scheduler.caching.results import cache_servers
-from scheduler.errors import ConfigurationError
-from scheduler.settings import Settings
+from switchyard.cached_tasks.results import cache_servers
+from switchyard.errors import ConfigurationError
+from switchyard.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
-"""``scheduler.cached`` where it is written: what it refuses, and what it leaves alone."""
+"""``switchyard.cached`` where it is written: what it refuses, and what it leaves alone."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+import switchyard
 from celery import Celery, Task
+from switchyard.errors import ConfigurationError
 
-import scheduler
-from scheduler.errors import ConfigurationError
 from tests.support.servers import free_port
 
 
@@ -17,7 +17,7 @@ def app() -> Any:
     """An application without any server behind it."""
     nowhere = f"redis://127.0.0.1:{free_port()}/0"
     app = Celery("shop", broker=nowhere, backend=nowhere, set_as_current=False)
-    scheduler.install(app)
+    switchyard.install(app)
     yield app
     app.close()
 
@@ -30,7 +30,7 @@ def plain() -> Any:
 
 
 def cached(function: Any = None) -> Any:
-    return scheduler.cached(key="{sku}:{currency}")(function or plain())
+    return switchyard.cached(key="{sku}:{currency}")(function or plain())
 
 
 def test_the_order_of_decorators_matters(app: Celery) -> None:
@@ -43,7 +43,7 @@ def test_the_order_of_decorators_matters(app: Celery) -> None:
 def test_a_ttl_that_cannot_work_is_refused(ttl: float) -> None:
     """It would fail at the first result."""
     with pytest.raises(ConfigurationError, match="cached ttl="):
-        scheduler.cached(key="{sku}", ttl=ttl)
+        switchyard.cached(key="{sku}", ttl=ttl)
 
 
 def test_ignored_results_cannot_be_cached(app: Celery) -> None:
@@ -99,7 +99,7 @@ def test_installing_too_late_is_an_error() -> None:
     app.task(cached(), shared=False, name="late.price")
     app.finalize()
     with pytest.raises(ConfigurationError, match="came after cached task"):
-        scheduler.install(app)
+        switchyard.install(app)
 
 
 def test_a_bound_task_has_no_self_in_its_key(app: Celery) -> None:

@@ -1,6 +1,6 @@
 """In which order a node looks at its lists."""
 
-from scheduler.claiming import Sources
+from switchyard.cluster.claimant import Sources
 
 SOURCES = Sources(("q", "r"), ((0, ("q", "r")), (3, ("q3", "r3")), (9, ("q9", "r9"))), True)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from scheduler.flower.history import POINTS, STEP, History, Track
-from scheduler.flower.snapshot import Rates
-from scheduler.flower.speed import speeds
-from scheduler.models import Load, Node, NodeState, QueueDepth
+from switchyard.flower.history import POINTS, STEP, History, Track
+from switchyard.flower.snapshot import Rates
+from switchyard.flower.speed import speeds
+from switchyard.models import Load, Node, NodeState, QueueDepth
 
 
 def node(name: str = "a", pid: int = 1, **settled: int) -> Node:

@@ -1,7 +1,7 @@
 """The names of keys say which queue a list belongs to; everything that gives tasks back relies on it."""
 
-from scheduler.keys import Keys
-from scheduler.models import Selector
+from switchyard.cluster.keys import Keys
+from switchyard.models import Selector
 
 
 def test_queue_of_a_shared_list_survives_prefix_and_priority() -> None:

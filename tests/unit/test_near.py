@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from scheduler.caching.near import OVERHEAD, Near
+from switchyard.cache.near.memory import OVERHEAD, Near
 
 
 class Clock:

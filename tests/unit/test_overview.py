@@ -3,10 +3,9 @@
 import json
 
 import pytest
-
-from scheduler.keys import Keys
-from scheduler.models import Node, NodeState, Selector
-from scheduler.overview import can_run, published_at, shared_lists
+from switchyard.cluster.depths import can_run, published_at, shared_lists
+from switchyard.cluster.keys import Keys
+from switchyard.models import Node, NodeState, Selector
 
 
 def test_the_age_of_a_task_comes_from_its_timestamp() -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from scheduler.cluster import Cluster
-from scheduler.errors import ConfigurationError
-from scheduler.models import Node, Placed, Selector
-from scheduler.placing import CANDIDATES, Placer
-from scheduler.settings import Rule, Settings
+from switchyard.errors import ConfigurationError
+from switchyard.models import Node, Placed, Selector
+from switchyard.placement.placer import CANDIDATES, Placer
+from switchyard.placement.snapshot import Cluster
+from switchyard.settings import Rule, Settings
 
 NODES = [
     Node("gpu", slots=2, limit=2, queues=frozenset(["q"]), labels={"gpu": "h100"}),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from scheduler.models import NodeState
-from scheduler.replies import NODE_FIELDS, read_node
+from switchyard.cluster.replies import NODE_FIELDS, read_node
+from switchyard.models import NodeState
 
 
 def test_a_node_of_a_later_version_may_say_more_of_its_load() -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import switchyard
 from celery import Celery
-
-import scheduler
-from scheduler.errors import ConfigurationError, UnsupportedBroker
-from scheduler.plugin import installation
+from switchyard.errors import ConfigurationError, UnsupportedBroker
+from switchyard.install import installation
 
 
 def installed(**conf: Any) -> Celery:
     app = Celery("x", broker="redis://127.0.0.1:1/0", set_as_current=False)
     app.conf.update(conf)
-    scheduler.install(app, scheduler.Settings())
+    switchyard.install(app, switchyard.Settings())
     return app
 
 
@@ -64,7 +63,7 @@ def test_settings_from_an_object_win_over_ours(names: tuple[str, str], configure
     app.config_from_object({acks_late: False, other: True})
     if configured_first:
         assert app.conf.task_acks_late is False
-    scheduler.install(app, scheduler.Settings())
+    switchyard.install(app, switchyard.Settings())
     assert app.conf.task_acks_late is False
     assert app.conf.task_track_started is True
     assert app.conf.task_reject_on_worker_lost is True
@@ -95,17 +94,17 @@ def test_every_kind_of_redis_url_keeps_its_meaning(url: str, transport: str, ssl
     app.conf.broker_url = url
     connection = app.connection()
     assert type(connection.transport).__name__ == transport
-    assert type(connection.transport).__module__ == "scheduler.transport"
+    assert type(connection.transport).__module__ == "switchyard.transport.channel"
     assert bool(connection.ssl) is ssl
 
 
 def test_an_application_without_install_is_told_what_to_add() -> None:
     """The command line would fail with an AttributeError."""
-    with pytest.raises(ConfigurationError, match=r"scheduler\.install"):
+    with pytest.raises(ConfigurationError, match=r"switchyard\.install"):
         installation(Celery("bare", set_as_current=False))
 
 
 def test_settings_and_config_together_are_refused() -> None:
     """One of the two would be ignored without a word."""
     with pytest.raises(ConfigurationError, match="not both"):
-        scheduler.install(Celery("x", set_as_current=False), scheduler.Settings(), config="x.toml")
+        switchyard.install(Celery("x", set_as_current=False), switchyard.Settings(), config="x.toml")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from scheduler.errors import ConfigurationError
-from scheduler.settings import Settings, load
+from switchyard.errors import ConfigurationError
+from switchyard.settings import Settings, load
 
 
 @pytest.fixture(autouse=True)

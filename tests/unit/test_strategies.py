@@ -9,10 +9,9 @@ from importlib.metadata import EntryPoint
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from scheduler import strategies
-from scheduler.errors import ConfigurationError
-from scheduler.models import Load, Node, Task
+from switchyard import strategies
+from switchyard.errors import ConfigurationError
+from switchyard.models import Load, Node, Task
 
 TASK = Task("t", "q")
 NODES = [Node(name, slots=4, limit=4, queues=frozenset(["q"])) for name in ("a", "b", "c")]

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kombu.utils.json import dumps, loads
-
-from scheduler.caching.template import parse
-from scheduler.errors import ConfigurationError
+from switchyard.cached_tasks.template import parse
+from switchyard.errors import ConfigurationError
 
 
 class Colour(str, Enum):  # noqa: UP042 - a StrEnum is its value already

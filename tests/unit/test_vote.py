@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from scheduler.agreement.vote import ALLOWANCE, Ballot, Outcome, close, count, lasts_until
+from switchyard.coordination.vote import ALLOWANCE, Ballot, Outcome, close, count, lasts_until
 
 YES = Ballot(True, 7)
 FRESH = Ballot(True, 7, remembers=False)

@@ -38,7 +38,9 @@ _SHOWN = 10
 def main(seconds: float, processes: int, ttl: float, seed: int | None, only: tuple[str, ...]) -> None:
     """Break holders of a lock and leaders on purpose, and say whether the guarantees held."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    logging.getLogger("scheduler.agreement").setLevel(logging.ERROR)  # what is lost here is lost on purpose
+    logging.getLogger("switchyard.coordination").setLevel(
+        logging.ERROR
+    )  # what is lost here is lost on purpose
     wishes = Wishes(seconds, processes, ttl, seed if seed is not None else time.time_ns() % 1_000_000)
     with tempfile.TemporaryDirectory(prefix="chaos-locks-") as folder:
         results = {part: _run(part, wishes, Path(folder)) for part in only or _PARTS}

@@ -7,8 +7,9 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-import scheduler
-from scheduler.agreement.servers import voters
+import switchyard
+from switchyard.coordination.servers import voters
+
 from tests.chaos.locks.ledger import Ledger
 
 NAME = "chaos"
@@ -27,13 +28,13 @@ def contender(ledger: Ledger, ttl: float, servers: Sequence[str]) -> Callable[[]
     def turn() -> None:
         ledger.record("ask")
         try:
-            with scheduler.lock(NAME, ttl, WAIT, servers) as held:
+            with switchyard.lock(NAME, ttl, WAIT, servers) as held:
                 value = ledger.record("enter", held.token)
                 long = random.random() < _LONG
                 time.sleep(random.uniform(0, 2 * ttl) if long else random.expovariate(1 / _HOLD))
                 ledger.record("write", held.token, value + 1)
                 ledger.record("leave", held.token)
-        except (scheduler.LockNotAcquired, scheduler.LockLost, scheduler.NoQuorum) as exc:
+        except (switchyard.LockNotAcquired, switchyard.LockLost, switchyard.NoQuorum) as exc:
             ledger.record(type(exc).__name__)
 
     return turn
@@ -44,7 +45,7 @@ def candidate(ledger: Ledger, ttl: float, servers: Sequence[str]) -> Callable[[]
 
     def life() -> None:
         parent = os.getppid()
-        with scheduler.Election(
+        with switchyard.Election(
             NAME,
             ttl,
             servers,

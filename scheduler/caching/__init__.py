@@ -1,1 +1,0 @@
-"""The sharded, replicated cache behind ``scheduler.Cache``."""

@@ -1,0 +1,201 @@
+"""RedBeat's storage: a sorted set of entries by when they are due, and a hash for each entry.
+
+All round trips carry many entries. RedBeat's own, one or two for each entry, would take seconds for 10,000.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from celery.exceptions import ImproperlyConfigured
+from redbeat.schedulers import RedBeatConfig, ensure_conf, get_redis
+from redis import Redis
+from redis.exceptions import NoScriptError
+
+from switchyard.beat.entries import Entry, read_definition, read_meta, to_us, write_definition, write_meta
+from switchyard.beat.instants import next_instant
+from switchyard.cluster.replies import text
+from switchyard.lua import script
+
+#: Entries that one round trip reads or writes at most: some 100 kB.
+BATCH = 500
+#: The score of an entry that is never due again; RedBeat's convention.
+_NEVER = -1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is to be recorded of an entry: sent through ``through`` (us), due next at ``score`` (s)."""
+
+    key: str
+    through: int
+    meta: str
+    score: float
+    digest: str
+
+    @classmethod
+    def sent(cls, entry: Entry, ticks: int, last: datetime, following: datetime | None) -> Record:
+        """Some ticks were sent; the entry goes on from ``last``."""
+        meta = write_meta(last, entry.runs + ticks)
+        return cls(entry.key, to_us(last), meta, score(following), entry.digest)
+
+    @classmethod
+    def waits(cls, entry: Entry, following: datetime | None) -> Record:
+        """Nothing was due yet: the score was too early, as RedBeat's are."""
+        return cls(entry.key, 0, "", score(following), entry.digest)
+
+
+def score(instant: datetime | None) -> float:
+    """When an entry is due as the sorted set has it."""
+    return _NEVER if instant is None else instant.timestamp()
+
+
+class Storage:
+    """The entries of one application. Errors are redis-py's."""
+
+    def __init__(self, app: Any, client: Redis) -> None:
+        self._app = app
+        self._client = client
+        self._conf: RedBeatConfig = ensure_conf(app)
+
+    @classmethod
+    def open(cls, app: Any, broker: Redis) -> Storage:
+        """Where ``redbeat_redis_url`` says, else on the broker."""
+        if app.conf.get("redbeat_redis_url"):
+            return cls(app, get_redis(app))
+        app.conf.update(redbeat_redis_url=app.conf.broker_write_url, redbeat_redis_options={})
+        # RedBeat can't read all of kombu's URLs; its own functions shall find this client too.
+        app.redbeat_redis = broker
+        return cls(app, broker)
+
+    def install(self, entries: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
+        """Take over ``beat_schedule``, and drop what an earlier one had and this one has not.
+
+        A new entry goes on from ``now``. Raises ConfigurationError before anything is written.
+        """
+        definitions = {
+            self._conf.key_prefix + name: write_definition(self._app, name, fields)
+            for name, fields in entries.items()
+        }
+        known = {text(name) for name in self._client.smembers(self._conf.statics_key)}
+        self._drop(known - set(entries))
+        for keys in _batches(list(definitions)):
+            self._install({key: definitions[key] for key in keys}, now)
+        for names in _batches(list(entries)):
+            self._client.sadd(self._conf.statics_key, *names)
+
+    def _install(self, definitions: Mapping[str, str], now: datetime) -> None:
+        scores = self._client.zmscore(self._conf.schedule_key, list(definitions))
+        stored = self._read(list(definitions))
+        with self._client.pipeline(transaction=False) as pipe:
+            for (key, definition), (old, meta, through), at in zip(
+                definitions.items(), stored, scores, strict=True
+            ):
+                if old == definition and meta and at is not None:
+                    continue
+                last, _ = read_meta(meta, through)
+                following = next_instant(read_definition(self._app, definition).schedule, last or now)
+                pipe.hset(key, "definition", definition)
+                pipe.hsetnx(key, "meta", write_meta(now, 0))
+                pipe.zadd(self._conf.schedule_key, {key: score(following)})
+            pipe.execute()
+
+    def _drop(self, names: Iterable[str]) -> None:
+        for batch in _batches(list(names)):
+            keys: list[str] = [self._conf.key_prefix + name for name in batch]
+            self._client.zrem(self._conf.schedule_key, *keys)
+            self._client.delete(*keys)
+            self._client.srem(self._conf.statics_key, *batch)
+
+    def is_empty(self) -> bool:
+        """Whether nothing of any ``beat_schedule`` is here."""
+        return not self._client.exists(self._conf.statics_key)
+
+    def counts(self, horizons: Sequence[float]) -> list[int]:
+        """How many entries may be due up to each of these, in s of Unix time."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for horizon in horizons:
+                pipe.zcount(self._conf.schedule_key, 0, horizon)
+            return [int(count) for count in pipe.execute()]
+
+    def due(self, horizon: float, start: int = 0) -> list[tuple[str, float]]:
+        """BATCH entries that may be due up to ``horizon`` (s), from the last one or ``start`` before it on.
+
+        With their scores: some are too early, none too late.
+        """
+        rows: Any = self._client.zrevrangebyscore(
+            self._conf.schedule_key, horizon, 0, start=start, num=BATCH, withscores=True
+        )
+        return [(text(key), float(at)) for key, at in rows]
+
+    def scores(self, keys: Sequence[str]) -> list[float | None]:
+        """When these may be due, None if they are gone."""
+        found: list[float | None] = []
+        for batch in _batches(keys):
+            found += self._client.zmscore(self._conf.schedule_key, list(batch))
+        return found
+
+    def known(self, keys: Collection[str]) -> list[str]:
+        """Those that are not gone."""
+        return [key for key, at in zip(keys, self.scores(list(keys)), strict=True) if at is not None]
+
+    def entries(self, keys: Sequence[str], now: datetime) -> list[Entry]:
+        """The entries of these keys. What can't be read is logged and left out; what is gone is forgotten.
+
+        One without a last run, which no program of RedBeat's writes, goes on from ``now``.
+        """
+        found = []
+        for batch in _batches(keys):
+            for key, (definition, meta, through) in zip(batch, self._read(batch), strict=True):
+                if not definition:
+                    self._client.zrem(self._conf.schedule_key, key)
+                elif entry := self._entry(key, definition, meta, through, now):
+                    found.append(entry)
+        return found
+
+    def _entry(self, key: str, definition: str, meta: str, through: int, now: datetime) -> Entry | None:
+        try:
+            last, runs = read_meta(meta, through)
+            if last is None:
+                self._client.hset(key, "meta", write_meta(now, 0))
+            digest = hashlib.sha1(definition.encode(), usedforsecurity=False).hexdigest()
+            return Entry(key, read_definition(self._app, definition), digest, last or now, runs)
+        except (AttributeError, KeyError, TypeError, ValueError, ImproperlyConfigured) as exc:
+            _log.error("Periodic entry %s can't be read: %s; save it again, or delete it.", key, exc)
+            return None
+
+    def _read(self, keys: Sequence[str]) -> list[tuple[str, str, int]]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hmget(key, "definition", "meta", "through")
+            rows = pipe.execute()
+        return [(text(d or b""), text(m or b""), int(through or 0)) for d, m, through in rows]
+
+    def keys(self) -> list[str]:
+        """All entries, those due first in front."""
+        return [text(key) for key in self._client.zrange(self._conf.schedule_key, 0, -1)]
+
+    def record(self, records: Sequence[Record]) -> None:
+        """Record what was sent, at most BATCH entries; none goes back."""
+        keys = [self._conf.schedule_key, *(record.key for record in records)]
+        args = [part for record in records for part in _parts(record)]
+        operation = script("record")
+        try:
+            self._client.evalsha(operation.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            self._client.eval(operation.source.decode(), len(keys), *keys, *args)
+
+
+def _parts(record: Record) -> tuple[str | int | float, ...]:
+    return record.through, record.meta, record.score, record.digest
+
+
+def _batches(items: Sequence[str]) -> list[Sequence[str]]:
+    return [items[at : at + BATCH] for at in range(0, len(items), BATCH)]

@@ -1,0 +1,1 @@
+"""The sharded, replicated cache behind ``switchyard.Cache``."""

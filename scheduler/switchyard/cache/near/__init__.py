@@ -1,0 +1,1 @@
+"""The near cache: values in this process's memory."""

@@ -1,0 +1,1 @@
+"""The cache on a Redis Cluster, which shards and replicates by itself."""

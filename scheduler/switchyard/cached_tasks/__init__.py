@@ -1,0 +1,1 @@
+"""``switchyard.cached``: results of tasks by key, and calls that share a run."""

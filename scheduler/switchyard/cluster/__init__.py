@@ -1,0 +1,1 @@
+"""The cluster in Redis. It knows neither Celery nor kombu."""

@@ -1,0 +1,134 @@
+"""How deep each queue is, counted where the tasks are: shared queues, wait lists, inboxes, claims."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from switchyard.cluster.keys import PRIORITY_MARK, Keys
+from switchyard.cluster.state import State
+from switchyard.models import Node, NodeState, QueueDepth, Selector
+
+#: kombu's own priority steps: a queue has one list for each.
+PRIORITY_STEPS = (0, 3, 6, 9)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was counted of one queue so far; ``oldest`` is when its oldest task was published."""
+
+    waiting: int = 0
+    placed: int = 0
+    claimed: int = 0
+    oldest: float | None = None
+    stranded: dict[str, int] = field(default_factory=dict)
+
+    def see(self, message: bytes | None) -> None:
+        published = published_at(message)
+        if published is not None:
+            self.oldest = published if self.oldest is None else min(self.oldest, published)
+
+    def depth(self, name: str, now: float) -> QueueDepth:
+        age = None if self.oldest is None else round(max(now - self.oldest, 0.0), 3)
+        return QueueDepth(name, self.waiting, self.placed, self.claimed, age, self.stranded)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The nodes and the queues as they were at ``now``, the server's time in seconds since the epoch."""
+
+    now: float
+    nodes: tuple[Node, ...]
+    queues: tuple[QueueDepth, ...]
+
+
+def survey(state: State) -> Survey:
+    """Every node, and every queue that a node ever served or a task was left on, in name order.
+
+    Some round trips, however many nodes and queues there are: a task that moves meanwhile may be counted
+    twice or not at all. Raises redis-py's errors.
+    """
+    now, nodes, waits = state.now_ms() / 1000, sorted(state.snapshot(), key=_name), state.wait_lists()
+    tallies = {name: _Tally() for name in _queue_names(state, nodes, waits)}
+    _count_lists(state, nodes, waits, tallies)
+    _count_nodes(state, [node.name for node in nodes if node.outstanding], tallies)
+    queues = tuple(tally.depth(name, now) for name, tally in sorted(tallies.items()))
+    return Survey(now, tuple(nodes), queues)
+
+
+def queue_depths(state: State) -> list[QueueDepth]:
+    """The queues of a :func:`survey`."""
+    return list(survey(state).queues)
+
+
+def _name(node: Node) -> str:
+    return node.name
+
+
+def shared_lists(keys: Keys, queue: str) -> list[str]:
+    """The keys of kombu's lists for a queue, the most urgent first."""
+    return [keys.shared(f"{queue}{PRIORITY_MARK}{step}" if step else queue) for step in PRIORITY_STEPS]
+
+
+def can_run(nodes: Iterable[Node], queue: str, selector: Selector) -> bool:
+    """Whether a node that is up serves the queue and is one that the selector allows."""
+    return any(
+        node.state is NodeState.UP and queue in node.queues and selector.allows(node.name, node.labels)
+        for node in nodes
+    )
+
+
+def published_at(message: bytes | None) -> float | None:
+    """When a message was published, in seconds since the epoch; None if it does not say."""
+    try:
+        stamp = json.loads(message or b"")["properties"]["timestamp"]
+    except (ValueError, TypeError, LookupError):
+        return None
+    is_number = isinstance(stamp, int | float) and not isinstance(stamp, bool)
+    return float(stamp) if is_number and math.isfinite(stamp) else None
+
+
+def _queue_names(state: State, nodes: Iterable[Node], waits: Iterable[str]) -> set[str]:
+    members: Iterable[Any] = state.client.smembers(state.keys.queues)
+    known = {name.decode(errors="replace") for name in members}
+    served = {queue for node in nodes if node.state is not NodeState.LOST for queue in node.queues}
+    return known | served | {state.keys.queue_of(key) for key in waits}
+
+
+def _count_lists(state: State, nodes: list[Node], waits: list[str], tallies: dict[str, _Tally]) -> None:
+    keys = state.keys
+    lists = [key for queue in tallies for key in shared_lists(keys, queue)] + waits
+    pipeline = state.client.pipeline(transaction=False)
+    for key in lists:
+        pipeline.llen(key)
+        pipeline.lindex(key, -1)
+    replies = iter(pipeline.execute())
+    wait_keys = set(waits)
+    for key, length, oldest in zip(lists, replies, replies, strict=True):
+        queue = keys.queue_of(key)
+        tally = tallies[queue]
+        tally.waiting += length
+        tally.see(oldest)
+        if key in wait_keys and length:
+            _note_stranded(tally, nodes, queue, Selector.loads(keys.selector_of(key)), length)
+
+
+def _note_stranded(tally: _Tally, nodes: list[Node], queue: str, selector: Selector, length: int) -> None:
+    if not can_run(nodes, queue, selector):
+        text = str(selector)
+        tally.stranded[text] = tally.stranded.get(text, 0) + length
+
+
+def _count_nodes(state: State, names: Sequence[str], tallies: dict[str, _Tally]) -> None:
+    for placed, claimed in state.depths(names).values():
+        for depth in placed:
+            tally = tallies.setdefault(state.keys.queue_of(depth.home), _Tally())
+            tally.placed += depth.count
+            tally.see(depth.oldest)
+        for depth in claimed:
+            tally = tallies.setdefault(state.keys.queue_of(depth.home), _Tally())
+            tally.claimed += depth.count
+            tally.see(depth.oldest)

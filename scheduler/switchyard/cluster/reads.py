@@ -1,0 +1,163 @@
+"""Looking at the cluster's state in Redis: nothing here changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import NoScriptError, ResponseError
+
+from switchyard.cluster.keys import Keys
+from switchyard.cluster.replies import (
+    NODE_FIELDS,
+    PLACED,
+    Depth,
+    read_counters,
+    read_dead,
+    read_depths,
+    read_event,
+    read_node,
+    read_placed,
+    text,
+)
+from switchyard.lua import script
+from switchyard.models import Counters, DeadTask, Event, Node
+
+#: Entries that one script call looks at or moves at most: about a millisecond of the server's time.
+BATCH = 500
+#: Batches that one method call runs at most, so that every loop here ends.
+MAX_BATCHES = 20_000
+
+
+class View:
+    """The cluster's state behind one connection pool, to look at."""
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self.client = client
+        self.keys = keys
+
+    def _send(self, *command: str | bytes | int | float) -> Any:
+        # redis-py's own way from a command to its reply costs half as much again as the round trip.
+        pool = self.client.connection_pool
+        connection: Any = pool.get_connection()
+        try:
+            connection.send_packed_command(connection.pack_command(*command))
+            return connection.read_response()
+        except ResponseError:
+            raise
+        except BaseException:
+            connection.disconnect()  # a reply may still be under way
+            raise
+        finally:
+            pool.release(connection)
+
+    def _run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
+        operation = script(name)
+        try:
+            return self._send("EVALSHA", operation.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return self._send("EVAL", operation.source, len(keys), *keys, *args)
+
+    def _run_each(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
+        """One operation several times in one round trip; the server is taught it on the way."""
+        pipeline = self.client.pipeline(transaction=False)
+        operation = script(name)
+        pipeline.script_load(operation.source)
+        for keys, args in calls:
+            pipeline.evalsha(operation.sha, len(keys), *keys, *args)
+        return pipeline.execute()[1:]
+
+    def now_ms(self) -> int:
+        """The server's clock in ms."""
+        seconds, micros = self.client.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def holder(self, name: str) -> tuple[str, str, int, float]:
+        """Who holds a node name: incarnation, machine, pid, start time of the process in seconds."""
+        values = self.client.hmget(self.keys.node(name), "incarnation", "machine", "pid", "started")
+        incarnation, machine, pid, started = (text(value or b"") for value in values)
+        return incarnation, machine, int(pid or 0), float(started or 0)
+
+    def snapshot(self) -> list[Node]:
+        """Every node with its exact outstanding, and those lost within the last hour."""
+        k = self.keys
+        now, *rows = self._run("snapshot", [k.nodes, k.lost], [k.prefix, *NODE_FIELDS])
+        return [read_node(now, row) for row in rows]
+
+    def events(self, count: int = 100, after: str = "") -> list[Event]:
+        """What happened since the event with the id ``after``, the latest first, ``count`` at most."""
+        rows: Any = self.client.xrevrange(self.keys.events, min=f"({after}" if after else "-", count=count)
+        return [read_event(entry, fields) for entry, fields in rows]
+
+    def counters(self) -> Counters:
+        """What was counted since the cluster's first day."""
+        return read_counters(self.client.hgetall(self.keys.counters))
+
+    def placements(self, names: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Tasks placed on these nodes since they joined, by strategy. One round trip."""
+        pipeline = self.client.pipeline(transaction=False)
+        for name in names:
+            # One call reads all: a node's hash has some dozens of fields.
+            pipeline.hscan(self.keys.node(name), 0, match=f"{PLACED}*", count=1000)
+        replies = pipeline.execute()
+        return {name: read_placed(fields) for name, (_, fields) in zip(names, replies, strict=True)}
+
+    def dead(self, receipt: str) -> DeadTask | None:
+        """One task that was given up on."""
+        return read_dead(receipt, self.client.hgetall(self.keys.dead_entry(receipt)))
+
+    def dead_tasks(self, receipts: Sequence[str]) -> list[DeadTask]:
+        """Those of these tasks that are still among the dead. One round trip."""
+        pipeline = self.client.pipeline(transaction=False)
+        for receipt in receipts:
+            pipeline.hgetall(self.keys.dead_entry(receipt))
+        found = map(read_dead, receipts, pipeline.execute())
+        return [dead for dead in found if dead is not None]
+
+    def dead_receipts(self, count: int = 1000) -> list[str]:
+        """Receipts of the tasks given up on, the latest first, ``count`` at most."""
+        return [text(receipt) for receipt in self.client.zrevrange(self.keys.dead, 0, count - 1)]
+
+    def dead_count(self) -> int:
+        """How many tasks were given up on and neither requeued nor discarded."""
+        return int(self.client.zcard(self.keys.dead))
+
+    def claimed_receipts(self, name: str) -> list[str]:
+        """The receipts that the cluster thinks a node holds."""
+        return [text(receipt) for receipt in self.client.hkeys(self.keys.claims(name))]
+
+    def depths(self, names: Sequence[str]) -> dict[str, tuple[list[Depth], list[Depth]]]:
+        """The placed and the claimed tasks of these nodes by home; a home may come more than once.
+
+        In batches for all of them together: one round trip unless a node has more than BATCH tasks.
+        """
+        found: dict[str, tuple[list[Depth], list[Depth]]] = {name: ([], []) for name in names}
+        places = dict.fromkeys(names, (0, "0"))
+        for _ in range(MAX_BATCHES):
+            if not places:
+                break
+            replies = self._run_each("depth", [self._depth_call(name, *at) for name, at in places.items()])
+            for name, (at, cursor, placed, claimed) in zip(list(places), replies, strict=True):
+                found[name][0].extend(read_depths(placed))
+                found[name][1].extend(read_depths(claimed))
+                places[name] = (at, text(cursor) if text(cursor) != "0" else "")
+            places = {name: (at, cursor) for name, (at, cursor) in places.items() if at >= 0 or cursor}
+        return found
+
+    def _depth_call(self, name: str, at: int, cursor: str) -> tuple[list[str], list[str | int]]:
+        return [self.keys.inbox(name), self.keys.claims(name)], [at, cursor, BATCH]
+
+    def size(self, lists: Sequence[str]) -> int:
+        """Tasks that wait for the queue with these lists of kombu's: on them, on wait lists, in inboxes."""
+        k = self.keys
+        keys = [k.nodes, k.waiting, *map(k.shared, lists)]
+        return int(self._run("size", keys, [k.prefix, *lists]))
+
+    def wait_lists(self) -> list[str]:
+        """The wait lists that tasks were left on."""
+        return [text(key) for key in self.client.zrange(self.keys.waiting, 0, -1)]
+
+    def node_names(self) -> list[str]:
+        """Nodes that hold a lease, live or overdue."""
+        return [text(name) for name in self.client.zrange(self.keys.nodes, 0, -1)]

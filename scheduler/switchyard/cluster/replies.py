@@ -1,0 +1,176 @@
+"""What the Lua operations answer, as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any
+
+from switchyard.models import Claim, Counters, DeadTask, Event, Load, Node, NodeState
+
+#: Fields of a node's hash that a snapshot reads, in the order in which :func:`read_node` gets them.
+NODE_FIELDS = ("state", "slots", "limit", "queues", "labels", "load", "hostname", "pid", "versions", "lease")
+#: Before a strategy's name: a field of a node's hash, and one of the counters.
+PLACED, OVERFLOWED = "placed:", "overflowed:"
+_LOAD_FIELDS = frozenset(field.name for field in fields(Load))
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The answer to register: ``new``, ``kept``, ``held`` (by whom, ms left) or ``reap`` (first)."""
+
+    answer: str
+    epoch: str = ""
+    held_ms: int = 0
+    held_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The answer to a heartbeat. ``overdue`` nodes want reaping, and callers of the tasks ``given_up``
+    (receipts) want to be told."""
+
+    fenced: bool
+    state: NodeState = NodeState.UP
+    overdue: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The answer to settle: how many claims went, or, of a fenced epoch, what became of the copies."""
+
+    fenced: bool
+    settled: int = 0
+    cancelled: int = 0
+    possible_duplicates: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What a reap did: tasks given back, tasks given up."""
+
+    alive: bool
+    restored: int = 0
+    given_up: int = 0
+
+
+class Crash(IntEnum):
+    """What became of a claim whose pool process died."""
+
+    NOT_HELD = 0
+    GIVEN_BACK = 1
+    GIVEN_UP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The answer to claim: ``ok``, ``fenced`` or ``draining``, and the messages."""
+
+    answer: str
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Tasks of one home on one node, and the oldest of them as kombu wrote it."""
+
+    home: str
+    count: int
+    oldest: bytes
+
+
+def text(value: Any) -> str:
+    """A reply as text."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def read_state(state: str) -> NodeState:
+    """A node that is stopping drains, for all that others need to know."""
+    return NodeState.DRAINING if state == "stopping" else NodeState(state or "up")
+
+
+def read_depths(flat: Sequence[Any]) -> list[Depth]:
+    """Home, count and oldest message, one after the other."""
+    return [Depth(text(home), count, oldest) for home, count, oldest in zip(*[iter(flat)] * 3, strict=True)]
+
+
+def read_node(now_ms: int, row: Sequence[Any]) -> Node:
+    """One row of a snapshot."""
+    name, at, registered, inbox, claims, values = row
+    field = dict(zip(NODE_FIELDS, (text(value or b"") for value in values), strict=True))
+    lease = int(field["lease"] or 0) / 1000
+    left = (float(at) - now_ms) / 1000
+    alive = registered == b"up" and left > 0
+    return Node(
+        name=text(name),
+        state=read_state(field["state"]) if alive else NodeState.LOST,
+        slots=int(field["slots"] or 0),
+        limit=int(field["limit"] or 0),
+        inbox=inbox,
+        claims=claims,
+        queues=frozenset(json.loads(field["queues"] or "[]")),
+        labels=json.loads(field["labels"] or "{}"),
+        load=_read_load(json.loads(field["load"] or "{}")),
+        lease_age=round(lease - left, 3),
+        lease_left=round(max(left, 0.0), 3) if alive else 0.0,
+        hostname=field["hostname"],
+        pid=int(field["pid"] or 0),
+        versions=json.loads(field["versions"] or "{}"),
+    )
+
+
+def _read_load(said: Mapping[str, Any]) -> Load:
+    """What we know of a load; a node of a later version may say more."""
+    return Load(**{name: value for name, value in said.items() if name in _LOAD_FIELDS})
+
+
+def read_event(entry: Any, fields: Mapping[Any, Any]) -> Event:
+    """One entry of the event stream."""
+    return Event(
+        kind=text(fields[b"kind"]),
+        node=text(fields[b"node"]),
+        count=int(fields[b"count"]),
+        at=int(text(entry).partition("-")[0]) / 1000,
+        id=text(entry),
+    )
+
+
+def read_dead(receipt: str, fields: Mapping[Any, Any]) -> DeadTask | None:
+    """The hash of a task that was given up on; None if it is empty."""
+    if not fields:
+        return None
+    entry = {text(field): value for field, value in fields.items()}
+    return DeadTask(
+        receipt=receipt,
+        home=text(entry["home"]),
+        message=entry["message"],
+        reason=text(entry["reason"]),
+        at=int(entry["at"]) / 1000,
+        deaths=int(entry["deaths"]),
+        nodes=tuple(name for name in text(entry["nodes"]).split("\n") if name),
+    )
+
+
+def read_placed(fields: Mapping[Any, Any]) -> dict[str, int]:
+    """Strategies and how many tasks each placed, from fields of a node's hash."""
+    return {text(field).removeprefix(PLACED): int(count) for field, count in fields.items()}
+
+
+def read_counters(fields: Mapping[Any, Any]) -> Counters:
+    """The cluster's counters; those that never moved are 0."""
+    counts = {text(field): int(count) for field, count in fields.items()}
+    overflowed = {
+        field.removeprefix(OVERFLOWED): count
+        for field, count in counts.items()
+        if field.startswith(OVERFLOWED)
+    }
+    return Counters(
+        restored=counts.get("restored", 0),
+        given_up=counts.get("given up", 0),
+        possible_duplicates=counts.get("possible duplicates", 0),
+        overflowed=overflowed,
+    )

@@ -1,0 +1,108 @@
+"""Which servers decide: the broker alone, or those whose URLs are given."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from celery import current_app, current_task
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.connection import parse_url
+from redis.retry import Retry
+
+from switchyard.cluster.keys import Keys
+from switchyard.coordination.voter import Voter
+from switchyard.coordination.voters import Voters
+from switchyard.current_app import latest
+from switchyard.errors import ConfigurationError
+from switchyard.settings import Settings, load
+from switchyard.transport.opening import open_state
+
+#: Shares of the ttl that connecting to a server, and its answer, may take each: a renewal that starts after
+#: a third of the ttl ends before the rest has run out.
+_TIMEOUT_SHARE = 0.25
+#: Longest that one server is waited for, in seconds.
+_TIMEOUT_MAX = 2.0
+#: Connections to the broker that a process may have at once: more than it has threads.
+_CONNECTIONS = 10_000
+_BROKER_URL = "SWITCHYARD_BROKER_URL"
+
+
+def voters(servers: Sequence[str] | None, ttl: float) -> Voters:
+    """Those who decide on something of this ttl. No connection is made. Raises ConfigurationError."""
+    timeout = min(ttl * _TIMEOUT_SHARE, _TIMEOUT_MAX)
+    app = _installed_app()
+    namespace = _own_namespace() if app is None else app.switchyard.settings.namespace
+    if servers is not None:
+        return _several(_checked(servers), namespace, timeout)
+    if app is None and _BROKER_URL not in os.environ:
+        raise ConfigurationError(
+            "which server shall decide? No Celery application of this process uses Switchyard; call "
+            f"switchyard.install(app), pass servers=[url, ...] or set {_BROKER_URL}"
+        )
+    return _broker(os.environ[_BROKER_URL] if app is None else app, namespace, timeout)
+
+
+@functools.cache
+def _own_namespace() -> str:
+    """What the environment says, read once: a lock must not cost a look at all settings."""
+    return load().namespace
+
+
+def _installed_app() -> Any:
+    """The application of the running task, or else the current one, or else the last that was installed."""
+    app = current_task.app if current_task else current_app._get_current_object()
+    return app if hasattr(app, "switchyard") else latest()
+
+
+def _checked(servers: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(servers, str) or not servers or len(set(servers)) < len(servers):
+        raise ConfigurationError(
+            f"servers={servers!r} cannot vote; give a list of different URLs, each of a server of its own"
+        )
+    return tuple(servers)
+
+
+@functools.lru_cache(maxsize=64)
+def _several(urls: tuple[str, ...], namespace: str, timeout: float) -> Voters:
+    def opened(url: str) -> Voter:
+        client = Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        )
+        return Voter(client, Keys(namespace), alone=len(urls) == 1)
+
+    names = [_without_password(number, url) for number, url in enumerate(urls)]
+    opening = [functools.partial(opened, url) for url in urls]
+    return Voters(list(zip(names, opening, strict=True)), timeout)
+
+
+@functools.lru_cache(maxsize=64)
+def _broker(app_or_url: Any, namespace: str, timeout: float) -> Voters:
+    def opened() -> Voter:
+        state = open_state(app_or_url, Settings.model_construct(namespace=namespace, lease=timeout))
+        state.client.set_retry(Retry(NoBackoff(), 0))
+        # kombu lends ten connections, enough for its one thread; here every thread that waits holds one.
+        state.client.connection_pool.max_connections = _CONNECTIONS
+        return Voter(state.client, state.keys, alone=True)
+
+    return Voters([("the broker", opened)], timeout)
+
+
+def _without_password(number: int, url: str) -> str:
+    try:
+        where: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
+    except ValueError as exc:
+        raise ConfigurationError(f"servers[{number}] is no URL of a Redis: {exc}; mend it") from None
+    return str(where.get("path") or f"{where.get('host', 'localhost')}:{where.get('port', 6379)}")
+
+
+def _forget() -> None:
+    """A fork has none of its parent's threads, and must not write to its parent's connections."""
+    _several.cache_clear()
+    _broker.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget)

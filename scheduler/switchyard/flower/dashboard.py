@@ -1,0 +1,98 @@
+"""Flower's application with our pages, our API and our metrics in it, without patching it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from flower.app import Flower, rewrite_handler
+from prometheus_client import REGISTRY
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from tornado.template import Loader, Template
+from tornado.web import url
+
+from switchyard.cluster.state import State
+from switchyard.flower import api, pages
+from switchyard.flower.documents import Documents
+from switchyard.flower.metrics import ClusterCollector, Healthcheck, Metrics
+from switchyard.flower.sampler import Sampler
+from switchyard.install import installation
+from switchyard.transport.opening import open_state
+
+_HERE = Path(__file__).parent
+#: Seconds that a look or an action waits for one answer of the server.
+_PATIENCE = 1.5
+
+
+class Templates(Loader):
+    """Our templates first, then Flower's. ``flower/NAME`` is Flower's own also where we have one."""
+
+    def _create_template(self, name: str) -> Template:
+        ours = _HERE / "templates" / name
+        path = ours if ours.is_file() else Path(self.root, name.removeprefix("flower/"))
+        source = path.read_text()
+        if name == "navbar.html":
+            source = pages.with_our_tabs(source)
+        return Template(source, name=name, loader=self)
+
+
+class Dashboard(Flower):
+    """Flower for an application that Switchyard is installed in.
+
+    ``options`` are Flower's, ``settings`` tornado's, as Flower's own command makes them. ``open_metrics``
+    lets scrapers and probes in without a login; ``insecure`` serves without one whoever asks. Raises
+    ConfigurationError if the application does not use Switchyard.
+    """
+
+    def __init__(
+        self, capp: Any, options: Any, *, open_metrics: bool = False, insecure: bool = False, **settings: Any
+    ) -> None:
+        installation(capp)  # says now, not at the first look, that something is missing
+        settings["template_loader"] = Templates(settings["template_path"])
+        settings["cross_origin_protection"] = True
+        super().__init__(options=options, capp=capp, insecure=insecure, **settings)
+        self.sampler = Sampler(lambda: _connect(capp))
+        self._collector = ClusterCollector(self.documents)
+        self.add_handlers(".*", self._handlers(open_metrics))
+
+    def watch(self) -> None:
+        """Look at the cluster until :meth:`stop`, and offer what is seen to Prometheus."""
+        REGISTRY.register(self._collector)
+        self.sampler.start()
+
+    def start(self) -> None:
+        """Look at the cluster and serve until :meth:`stop`."""
+        self.watch()
+        super().start()
+
+    def stop(self) -> None:
+        """Stop serving and looking."""
+        self.unwatch()
+        super().stop()
+
+    def unwatch(self) -> None:
+        """Look no more."""
+        if self.sampler.stop():
+            REGISTRY.unregister(self._collector)
+
+    def documents(self) -> Documents:
+        """What to say of the last look. No I/O."""
+        snapshot = self.sampler.snapshot
+        return Documents(snapshot, snapshot.age(time.monotonic()))
+
+    def _handlers(self, open_metrics: bool) -> list[Any]:
+        mine = [*api.handlers(), *pages.handlers()]
+        if not open_metrics:
+            mine += [url(r"/metrics", Metrics), url(r"/healthcheck", Healthcheck)]
+        prefix = self.options.url_prefix
+        return [rewrite_handler(handler, prefix) for handler in mine] if prefix else mine
+
+
+def _connect(capp: Any) -> State:
+    """The cluster's state. Raises BrokerUnreachable."""
+    state = open_state(capp, installation(capp).settings.model_copy(update={"lease": _PATIENCE}))
+    # A look that failed is tried again in a second; until then people shall know.
+    state.client.set_retry(Retry(NoBackoff(), 0))
+    return state

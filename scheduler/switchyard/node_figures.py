@@ -1,0 +1,120 @@
+"""How warm a node is: what all its processes count, for its heartbeat, the commands and Prometheus."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from multiprocessing import current_process
+from typing import TYPE_CHECKING
+
+from switchyard.forking import free_after_fork
+from switchyard.models import Node
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+
+class Cell(IntEnum):
+    """What is counted. The last two say how it is now; the others only grow."""
+
+    NEAR_HITS = 0
+    NEAR_MISSES = 1
+    NEAR_DROPPED = 2
+    FOUND = 3
+    ANSWERED = 4
+    JOINED = 5
+    PUBLISHED = 6
+    ERRORS = 7
+    REPAIRS = 8
+    NEAR_ENTRIES = 9
+    NEAR_BYTES = 10
+
+
+_GAUGES = (Cell.NEAR_ENTRIES, Cell.NEAR_BYTES)
+
+_FAMILIES = (
+    (Cell.NEAR_HITS, "switchyard_near_cache_hits", "Look-ups that the node's own memory answered"),
+    (Cell.NEAR_MISSES, "switchyard_near_cache_misses", "Look-ups that went to the cache servers"),
+    (Cell.NEAR_DROPPED, "switchyard_near_cache_dropped", "Values forgotten because they changed"),
+    (Cell.FOUND, "switchyard_cache_found", "Look-ups that the cache servers answered"),
+    (Cell.ANSWERED, "switchyard_cached_calls_answered", "Calls answered without publishing"),
+    (Cell.JOINED, "switchyard_cached_calls_joined", "Calls that share a task under way"),
+    (Cell.PUBLISHED, "switchyard_cached_calls_published", "Calls that published a task"),
+    (Cell.ERRORS, "switchyard_cache_errors", "Tries at a cache server that failed"),
+    (Cell.REPAIRS, "switchyard_cache_repairs", "Values written again to a cache server that lacked them"),
+    (Cell.NEAR_ENTRIES, "switchyard_near_cache_entries", "Values in the node's own memory"),
+    (Cell.NEAR_BYTES, "switchyard_near_cache_bytes", "Bytes of values in the node's own memory"),
+)
+
+#: Processes of one node with counts of their own; more than this share the last ones.
+_PROCESSES = 256
+_WIDTH = len(Cell)
+
+# Anonymous and shared: the children of a prefork pool write into the memory that their parent reads. Nobody
+# else can see it, it costs nothing until it is used, and it ends with the processes.
+_shared = memoryview(mmap.mmap(-1, _PROCESSES * _WIDTH * 8)).cast("Q")
+_mine: memoryview | None = None
+_lock = free_after_fork()
+
+
+def cells() -> memoryview:
+    """The counts of this process, one place for each :class:`Cell`.
+
+    A pool's child has the place of the child that it replaces, so that its counts go on and have one writer.
+    Whoever adds does it under a lock of its own; two near caches of one process may lose a count.
+    """
+    global _mine  # noqa: PLW0603 - one per process, as the memory is
+    if _mine is None:
+        number = min(getattr(current_process(), "index", -1) + 1, _PROCESSES - 1)
+        place = _shared[number * _WIDTH : (number + 1) * _WIDTH]
+        for gauge in _GAUGES if number else ():
+            place[gauge] = 0  # of the child that was here before
+        _mine = place
+    return _mine
+
+
+def count(cell: Cell, by: int = 1) -> None:
+    """Add to a count of this process."""
+    with _lock:
+        cells()[cell] += by
+
+
+def _forget_place() -> None:
+    global _mine  # noqa: PLW0603 - as above
+    _mine = None
+
+
+os.register_at_fork(after_in_child=_forget_place)
+
+
+def cache_families(nodes: Iterable[Node]) -> list[Metric]:
+    """The nodes' cache figures for Prometheus, labelled by node. Needs prometheus_client."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415 - optional
+
+    seen = [(node.name, node.load.cache) for node in nodes]
+    families: list[Metric] = []
+    for cell, name, meaning in _FAMILIES:
+        kind = GaugeMetricFamily if cell in _GAUGES else CounterMetricFamily
+        family = kind(name, meaning, labels=["node"])
+        for node, figures in seen:
+            family.add_metric([node], figures.get(cell.name.lower(), 0))
+        families.append(family)
+    return families
+
+
+def hit_rates(figures: Mapping[str, int]) -> tuple[float | None, float | None]:
+    """Shares of a node's look-ups, 0 to 1, that its own memory answered, and that it or the servers did.
+
+    None if it looked nothing up.
+    """
+    hits, misses, found = (figures.get(name, 0) for name in ("near_hits", "near_misses", "found"))
+    asked = hits + misses
+    return (round(hits / asked, 4), round((hits + found) / asked, 4)) if asked else (None, None)
+
+
+def node_figures() -> dict[str, int]:
+    """The counts of all processes of this node, by name; empty if nothing was ever counted."""
+    sums = {cell.name.lower(): sum(_shared[cell::_WIDTH]) for cell in Cell}
+    return sums if any(sums.values()) else {}

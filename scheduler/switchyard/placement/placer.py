@@ -1,0 +1,91 @@
+"""Decides where a task goes: from the rule and the snapshot to a :class:`Placement`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from switchyard import strategies
+from switchyard.errors import ConfigurationError
+from switchyard.models import Intent, Node, Placement, Selector, Task
+from switchyard.placement.snapshot import Cluster
+from switchyard.settings import Settings
+
+#: Nodes that one placement tries at most. A full node costs the script four look-ups, and when the best
+#: four are full the shared queue finds the first free one anyway.
+CANDIDATES = 4
+
+_OPTIONS = frozenset({"strategy", "labels", "node", "overflow", "key"})
+
+
+class Placer:
+    """The placing side of one application: rules, strategies and the snapshot they look at."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.cluster = Cluster(settings.refresh)
+        self._strategies: dict[str, strategies.Strategy] = {}
+        self._lock = threading.Lock()
+        for name in {settings.strategy, *(rule.strategy for rule in settings.rules if rule.strategy)}:
+            self.strategy(name)
+
+    def strategy(self, name: str) -> strategies.Strategy:
+        """This process's instance of a strategy. Raises ConfigurationError for an unknown name."""
+        with self._lock:
+            if name not in self._strategies:
+                self._strategies[name] = strategies.make(name)
+            return self._strategies[name]
+
+    def intent(self, task: str, options: Mapping[str, Any] | None = None) -> Intent:
+        """The task's rule, and over it the caller's ``placement=``. Raises ConfigurationError."""
+        rule = self.settings.rule_for(task)
+        own = _checked(task, options or {})
+        labels = {**rule.labels, **own.get("labels", {})}
+        strategy = own.get("strategy") or rule.strategy or self.settings.strategy
+        self.strategy(strategy)
+        return Intent(
+            task=task,
+            strategy=strategy,
+            selector=Selector(own.get("node", rule.node), tuple(sorted(labels.items()))),
+            overflow=own.get("overflow", rule.overflow),
+            key=own.get("key"),
+        )
+
+    def placement(
+        self, intent: Intent, queue: str, priority: int, read: Callable[[], list[Node]]
+    ) -> Placement:
+        """Rank the nodes that serve ``queue`` for this task."""
+        self.cluster.refresh(read)
+        nodes = self.cluster.serving(queue, intent.selector)
+        strategy = self.strategy(intent.strategy)
+        ranked = strategy.rank(Task(intent.task, queue, priority, intent.key), nodes) if nodes else []
+        bounded = getattr(strategy, "overflow", True) if intent.overflow is None else intent.overflow
+        if bounded:
+            ranked = [node for node in ranked if node.outstanding < node.limit]
+        candidates = tuple(node.name for node in ranked[:CANDIDATES])
+        return Placement(candidates, bounded, intent.selector, intent.strategy)
+
+
+def _checked(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(options, Mapping):
+        raise ConfigurationError(f"placement of {task} must be a dict, not {type(options).__name__}")
+    if unknown := set(options) - _OPTIONS:
+        raise ConfigurationError(
+            f"placement of {task} has unknown {', '.join(sorted(unknown))}; "
+            f"known are {', '.join(sorted(_OPTIONS))}"
+        )
+    wrong = [key for key in ("strategy", "node") if not isinstance(options.get(key, ""), str)]
+    wrong += ["overflow"] if not isinstance(options.get("overflow", True), bool) else []
+    labels = options.get("labels", {})
+    if not isinstance(labels, Mapping) or not all(
+        isinstance(part, str) for kv in labels.items() for part in kv
+    ):
+        wrong.append("labels")
+    if wrong:
+        raise ConfigurationError(
+            f"placement of {task}: {', '.join(wrong)} has the wrong type; "
+            "strategy and node are strings, overflow is true or false, labels map strings to strings"
+        )
+    known = {name: value for name, value in options.items() if value is not None}
+    return {**known, "key": str(known["key"])} if "key" in known else known

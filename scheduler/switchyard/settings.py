@@ -1,0 +1,184 @@
+"""What a deployment may set: a TOML file, over it environment variables ``SWITCHYARD_*``.
+
+Unknown keys are errors: a misspelt setting that is silently ignored is found in production.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from switchyard.errors import ConfigurationError
+from switchyard.urls import server_name
+
+ENV_PREFIX = "SWITCHYARD_"
+#: Variables with our prefix that are not settings: the command line and install() read them.
+_OTHER_VARIABLES = frozenset({"SWITCHYARD_BROKER_URL", "SWITCHYARD_CONFIG"})
+#: Celery builds its own host name from the node's: NAME@host, with % for its placeholders.
+_NODE_NAME = re.compile(r"[^\s@%]{1,200}")
+#: Kubernetes sets such variables for a service that happens to be called "switchyard".
+KUBERNETES_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP)(_\w+)?)?$")
+
+
+def checked_node(name: str) -> str:
+    """The name, if a node may have it. Raises ValueError."""
+    if not _NODE_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no node name: up to 200 characters, no spaces, no @, no %")
+    return name
+
+
+class Rule(BaseModel):
+    """How tasks whose name matches ``task`` (a glob such as ``reports.*``) are placed.
+
+    ``labels`` and ``node`` say which nodes may run them at all; such tasks wait until one can. ``overflow``
+    true leaves a task on the shared queue when the ranked nodes are full, false puts it into the first
+    one's inbox all the same; without it the strategy's own way holds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str = "*"
+    strategy: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    overflow: bool | None = None
+    node: str | None = None
+
+    def matches(self, task: str) -> bool:
+        """Whether this rule speaks for the task."""
+        return fnmatch.fnmatchcase(task, self.task)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Times are seconds by a monotonic clock, deadlines by the server's."""
+
+    # A URL that is wrong may have a password in it.
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    strategy: str = Field("least_load", description="for tasks that no rule names one for")
+    rules: tuple[Rule, ...] = Field((), description="the first that matches a task's name decides")
+    namespace: str = Field(
+        "switchyard", pattern=r"^[A-Za-z0-9_.-]+$", description="one per cluster on a database"
+    )
+    refresh: float = Field(1.0, gt=0, le=60, description="age at which a producer reads the nodes again")
+    renew: float = Field(1.0, gt=0, le=60, description="between two heartbeats of a node")
+    lease: float = Field(5.0, gt=0, le=600, description="silence after which a node counts as lost")
+    poll: float = Field(
+        1.0, gt=0, le=60, description="longest a free node goes without looking at the queues"
+    )
+    max_deliveries: int = Field(
+        5, ge=1, description="nodes or pool processes that may die holding a task before it is given up"
+    )
+    cache_servers: tuple[str, ...] = Field((), description="URLs; without any, the broker's own server")
+    cache_replicas: int = Field(2, ge=1, le=10, description="servers that hold each cached result")
+    near_entries: int = Field(10_000, ge=0, description="cached results in a process's memory; 0 is none")
+    near_bytes: int = Field(16_000_000, ge=0, description="bytes of cached results in a process's memory")
+    node: str | None = Field(None, description="this node's name")
+    labels: dict[str, str] = Field(default_factory=dict, description="this node's labels")
+
+    @field_validator("node")
+    @classmethod
+    def _is_a_name(cls, node: str | None) -> str | None:
+        return None if node is None else checked_node(node)
+
+    @field_validator("cache_servers")
+    @classmethod
+    def _lead_to_servers(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            server_name(url)
+        return urls
+
+    @model_validator(mode="after")
+    def _lease_outlives_a_missed_heartbeat(self) -> Settings:
+        if self.lease < 2 * self.renew:
+            raise ValueError(
+                f"lease ({self.lease} s) must be at least twice renew ({self.renew} s), "
+                "or one late heartbeat loses the node"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file: a machine's own word comes last."""
+        return (env_settings, init_settings)
+
+    def rule_for(self, task: str) -> Rule:
+        """The first rule that matches, or one that says nothing."""
+        return next((rule for rule in self.rules if rule.matches(task)), Rule())
+
+
+def load(path: str | os.PathLike[str] | None = None) -> Settings:
+    """Read ``path``, or the file that ``SWITCHYARD_CONFIG`` names, and the environment.
+
+    Raises ConfigurationError that names the key, the file and the nearest right spelling.
+    """
+    path = path or os.environ.get("SWITCHYARD_CONFIG")
+    _refuse_unknown_variables(os.environ)
+    values = _read(Path(path)) if path else {}
+    origin = str(path) if path else "the environment"
+    try:
+        return Settings(**values)
+    except ValidationError as exc:
+        raise ConfigurationError(_explain_all(exc.errors(), origin)) from None
+    except SettingsError as exc:
+        raise ConfigurationError(
+            f"{exc}; write SWITCHYARD_LABELS, SWITCHYARD_RULES and SWITCHYARD_CACHE_SERVERS as JSON, "
+            """such as '{"zone": "eu"}'"""
+        ) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigurationError(
+            f"cannot read settings from {path}: {exc.strerror}; check the path"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"{path} is not valid TOML: {exc}; mend that line") from None
+    return values
+
+
+def _refuse_unknown_variables(names: Iterable[str]) -> None:
+    known = {ENV_PREFIX + field.upper() for field in Settings.model_fields} | _OTHER_VARIABLES
+    for name in names:
+        if name.startswith(ENV_PREFIX) and name not in known and not KUBERNETES_LINK.search(name):
+            raise ConfigurationError(f"unknown setting {name} in the environment{nearest(name, known)}")
+
+
+def _explain_all(errors: Sequence[Any], origin: str) -> str:
+    others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return _explain(errors[0], origin) + others
+
+
+def _explain(error: Any, origin: str) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = Rule.model_fields if error["loc"][0] == "rules" else Settings.model_fields
+        return f"unknown setting {place!r} in {origin}{nearest(str(error['loc'][-1]), known)}"
+    said = error["msg"].removeprefix("Value error, ")
+    what = f"setting {place!r} in {origin}" if place else f"settings in {origin}"
+    return f"{what}: {said}" if "; " in said else f"{what}: {said}; correct it there"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """How an error about an unknown name ends: with the nearest that is known, or all of them."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"

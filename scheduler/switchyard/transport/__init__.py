@@ -1,0 +1,1 @@
+"""kombu's Redis transport with place, claim and settle in it."""

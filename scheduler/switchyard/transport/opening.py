@@ -1,0 +1,69 @@
+"""Opens the cluster's state over the broker's own connection settings: TLS, Sentinel, credentials and all."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError, RedisError
+from redis.retry import Retry
+
+from switchyard.cluster.state import State
+from switchyard.errors import BrokerUnreachable, ServerTooOld
+from switchyard.settings import Settings
+from switchyard.transport.connection import Connection
+
+#: Oldest servers whose commands we use: RPOP with a count, ZRANGE by score.
+OLDEST_REDIS = (6, 2)
+OLDEST_VALKEY = (7, 2)
+
+
+def open_state(app_or_url: Any, settings: Settings) -> State:
+    """The state of an application's cluster, or of the one behind a broker URL.
+
+    Raises BrokerUnreachable. Every command on it has a deadline of one lease.
+    """
+    options = {
+        "switchyard_namespace": settings.namespace,
+        "socket_timeout": settings.lease,
+        "socket_connect_timeout": settings.lease,
+    }
+    if isinstance(app_or_url, str):
+        connection = Connection(app_or_url, transport_options=options)
+    else:
+        connection = app_or_url.connection(app_or_url.conf.broker_write_url, transport_options=options)
+    try:
+        connection.connect()
+        channel = connection.default_channel
+    except (OSError, RedisError, OperationalError) as exc:
+        raise BrokerUnreachable(
+            f"no answer from the broker at {connection.as_uri().replace('//:**@', '//')}: {exc}; "
+            "check the URL, and that the server runs and lets this machine in"
+        ) from None
+    state: State = channel.cluster_state
+    # redis-py would retry for longer than a lease; whoever holds this state knows better when to try again.
+    state.client.set_retry(Retry(NoBackoff(), 1))
+    return state
+
+
+def require_supported(state: State) -> None:
+    """Raises ServerTooOld; a server that may not tell its version gets the benefit of the doubt."""
+    with suppress(NoPermissionError):
+        server_name(state)
+
+
+def server_name(state: State) -> str:
+    """What the server is, such as ``Valkey 9.1.2``. Raises ServerTooOld, NoPermissionError."""
+    info = state.client.info("server")
+    valkey = info.get("valkey_version")
+    name, text = ("Valkey", str(valkey)) if valkey else ("Redis", str(info["redis_version"]))
+    version = tuple(int(part) for part in text.split(".")[:2])
+    oldest = OLDEST_VALKEY if valkey else OLDEST_REDIS
+    if version < oldest:
+        wanted = ".".join(map(str, oldest))
+        raise ServerTooOld(
+            f"the broker is {name} {text}, but Switchyard needs {wanted} or later; upgrade the server"
+        )
+    return f"{name} {text}"

@@ -1,0 +1,238 @@
+"""A node's lease: registers, renews it with the load, reaps others, says goodbye. Knows no Celery."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+from switchyard.cluster.claimant import Claimant
+from switchyard.cluster.replies import Renewal
+from switchyard.cluster.state import State
+from switchyard.errors import NodeNameInUse
+from switchyard.models import DeadTask, NodeState, Selector
+from switchyard.settings import Settings
+
+from switchyard_workers import load
+
+logger = logging.getLogger(__name__)
+
+_HANGS = "hangs; its lease is not renewed, so that others take its tasks"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the consumer says of itself at each heartbeat.
+
+    ``limit`` is how many tasks may be outstanding; ``stopping`` is true once it finishes what runs,
+    ``hangs`` while its event loop makes no progress without a reason.
+    """
+
+    slots: int
+    limit: int
+    queues: tuple[str, ...]
+    active: int
+    stopping: bool = False
+    hangs: bool = False
+
+
+class Agent:
+    """The lease of one node, kept by a thread of its own: a busy event loop must not lose it."""
+
+    def __init__(
+        self,
+        state: State,
+        claimant: Claimant,
+        settings: Settings,
+        hostname: str,
+        observe: Callable[[], Observation],
+        announce: Callable[[DeadTask], None] = lambda dead: None,
+    ) -> None:
+        self.state = state
+        self.claimant = claimant
+        self.settings = settings
+        self.name = claimant.name
+        self.hostname = hostname
+        self.observe = observe
+        self.announce = announce
+        self.incarnation = uuid.uuid4().hex
+        self._lease_ms = round(settings.lease * 1000)
+        # Halfway between a heartbeat that is due and a lease that ends: neither mistaken for an outage.
+        self._outage_ms = round((settings.renew + settings.lease) * 500)
+        self._nudged = threading.Event()
+        self._left = threading.Event()
+        self._hung = False
+        self._thread: threading.Thread | None = None
+        self._renewal = 0.0
+        claimant.on_fenced = self.nudge
+
+    # -- joining and leaving --------------------------------------------------------------------------
+
+    def join(self) -> None:
+        """Register and keep the lease until :meth:`leave`. Raises NodeNameInUse.
+
+        A holder that is known to be dead, or that does not renew within its lease, is taken over.
+        """
+        self._register()
+        self._thread = threading.Thread(target=self._keep, name="switchyard-agent", daemon=True)
+        self._thread.start()
+
+    def leave(self) -> None:
+        """Settle what is done, give back the rest, and be gone from the cluster at once."""
+        self._left.set()
+        self.nudge()
+        if self._thread is not None:
+            self._thread.join(self.settings.lease)
+        try:
+            self.claimant.flush()
+            self.state.reap(self.name, self.settings.max_deliveries, self.claimant.epoch, left=True)
+        except RedisError as exc:
+            logger.warning(
+                "Node %s could not say goodbye: %s. Its tasks come back when its lease ends, within %s s.",
+                self.name,
+                exc,
+                self.settings.lease,
+            )
+
+    def nudge(self) -> None:
+        """Renew now instead of at the next beat: something changed."""
+        self._nudged.set()
+
+    def drain(self) -> None:
+        """Hand the inbox back and take no more: this node is stopping."""
+        self.state.drain(self.name, stopping=True)
+
+    # -- the lease ------------------------------------------------------------------------------------
+
+    def _register(self) -> None:
+        deadline = time.monotonic() + 2 * self.settings.lease
+        while True:
+            seen = self.observe()
+            answer = self.state.register(
+                self.name,
+                self.incarnation,
+                self._lease_ms,
+                seen.queues,
+                self._fields(seen),
+                self._dead_holder(),
+            )
+            if answer.answer in ("new", "kept"):
+                self.claimant.epoch = answer.epoch
+                return
+            if answer.answer == "reap":
+                self.state.reap(self.name, self.settings.max_deliveries, answer.epoch)
+            elif time.monotonic() + answer.held_ms / 1000 > deadline:
+                raise NodeNameInUse(
+                    f"node name {self.name!r} is in use by {answer.held_by}, whose lease is alive; "
+                    "choose another --node, or stop that worker"
+                )
+            else:
+                self._left.wait(min(answer.held_ms / 1000, 0.2) + 0.01)
+
+    def _dead_holder(self) -> str:
+        incarnation, machine, pid, started = self.state.holder(self.name)
+        return incarnation if load.is_dead(machine, pid, started) else ""
+
+    def _keep(self) -> None:
+        while not self._left.is_set():
+            self._nudged.wait(self.settings.renew)
+            self._nudged.clear()
+            if self._left.is_set():
+                return
+            try:
+                self._beat()
+            except (RedisError, OSError) as exc:
+                logger.warning("Node %s could not renew its lease: %s. Trying again.", self.name, exc)
+                self._left.wait(self.settings.renew / 2)
+                self.nudge()
+            except NodeNameInUse as exc:
+                logger.error("Node %s was lost and %s. It takes no more tasks.", self.name, exc)
+
+    def _beat(self) -> None:
+        seen = self.observe()
+        if seen.hangs != self._hung:
+            self._hung = seen.hangs
+            logger.error("Node %s: the event loop %s.", self.name, _HANGS if seen.hangs else "goes on")
+        if seen.hangs:
+            return
+        fields, sent_at = self._fields(seen), time.monotonic()
+        renewal = self.state.renew(
+            self.name, self.claimant.epoch, self._lease_ms, seen.queues, fields, self._outage_ms
+        )
+        self._renewal = time.monotonic() - sent_at
+        if renewal.fenced:
+            logger.warning("Node %s was fenced: its lease ran out. It registers again.", self.name)
+            self._register()
+            self.claimant.look = True
+            return
+        if seen.stopping and renewal.state is NodeState.UP:
+            self.drain()
+        self._find(self._wait_lists(renewal.waiting, seen))
+        self._reap(renewal)
+        self._announce(renewal)
+
+    def _reap(self, renewal: Renewal) -> None:
+        for name in renewal.overdue:
+            reaped = self.state.reap(name, self.settings.max_deliveries)
+            if not reaped.alive:
+                logger.warning(
+                    "Node %s is lost: %d tasks given back to their queues, %d given up.",
+                    name,
+                    reaped.restored,
+                    reaped.given_up,
+                )
+                self.claimant.look = True
+
+    def _announce(self, renewal: Renewal) -> None:
+        """Tell callers of tasks given up on, one node at a time; :meth:`State.announced` ends it."""
+        for receipt in renewal.given_up:
+            if not self.state.may_announce(receipt):
+                continue
+            if (dead := self.state.dead(receipt)) is None:
+                self.state.announced(receipt)
+            else:
+                logger.error("Task given up: %s (receipt %s).", dead.reason, receipt)
+                self.announce(dead)
+
+    def _find(self, wait_lists: tuple[tuple[int, str], ...]) -> None:
+        """Let the claimant look at wait lists; wake it for those that it did not know."""
+        news = set(wait_lists) - set(self.claimant.wait_lists)
+        self.claimant.wait_lists = wait_lists
+        if news:
+            self.claimant.look = True
+            self.state.ring(self.name)
+
+    def _wait_lists(self, waiting: tuple[str, ...], seen: Observation) -> tuple[tuple[int, str], ...]:
+        keys = self.state.keys
+        mine = []
+        for key in waiting:
+            selector = Selector.loads(keys.selector_of(key))
+            if keys.queue_of(key) in seen.queues and selector.allows(self.name, self.settings.labels):
+                mine.append((keys.priority_of(key), key))
+        return tuple(sorted(mine))
+
+    def _fields(self, seen: Observation) -> Mapping[str, str | int]:
+        mine = self.claimant
+        now = load.sample(seen.active, mine.done, dict(mine.runtimes), dict(mine.settled), self._renewal)
+        return {
+            "slots": seen.slots,
+            "limit": seen.limit,
+            "queues": json.dumps(seen.queues),
+            "labels": json.dumps(self.settings.labels),
+            "load": json.dumps(dataclasses.asdict(now)),
+            "hostname": self.hostname,
+            "machine": load.machine(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": f"{load.process_started():.2f}",
+            "lease": self._lease_ms,
+            "versions": json.dumps(load.versions()),
+        }
