@@ -14,7 +14,7 @@ from switchyard.node_figures import cache_families
 from switchyard.settings import Settings
 from switchyard_workers.cli import main
 
-from tests.integration.test_commands import run
+from tests.integration.commands.test_commands import run
 from tests.support.cluster import Cluster
 from tests.support.nodes import APP, environment
 from tests.support.servers import Server, free_port
