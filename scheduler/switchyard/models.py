@@ -23,7 +23,7 @@ class Load:
     ``cpu`` and ``memory`` are percent of the machine, ``load1`` the one minute load average, ``active`` the
     tasks running now, ``done`` the tasks finished since start, ``runtimes`` mean seconds by task name,
     ``settled`` the tasks finished since start by queue, ``renewal`` the seconds that the last heartbeat took,
-    ``cache`` what its processes counted of cached calls and near caches (``caching/node_figures.py``).
+    ``cache`` what its processes counted of cached calls and near caches (``node_figures.py``).
     """
 
     cpu: float = 0.0

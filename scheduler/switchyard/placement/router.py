@@ -1,4 +1,4 @@
-"""The router plugin: lets the user's own routes pick the queue, then says how the task shall be placed."""
+"""The router: lets the user's own routes pick the queue, then says how the task shall be placed."""
 
 from __future__ import annotations
 

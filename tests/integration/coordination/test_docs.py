@@ -1,4 +1,4 @@
-"""The examples of docs/agreement.md, each run on its own against a real server."""
+"""The examples of docs/coordination.md, each run on its own against a real server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.servers import Server
 
-PAGE = Path(__file__).parents[3] / "docs" / "agreement.md"
+PAGE = Path(__file__).parents[3] / "docs" / "coordination.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 

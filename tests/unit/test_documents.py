@@ -1,0 +1,104 @@
+"""What the documents say about this source tree is there: links, headings, files, commands, names."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("scheduler", "workers", "tasks", "configs", "tests", "benchmarks", "docs")
+DOCUMENTS = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
+#: History may name what is gone.
+PRESENT = [document for document in DOCUMENTS if document.name != "CHANGELOG.md"]
+#: Files of a user's project, or of another project's, that the documents speak of.
+FOREIGN = {
+    "acme/placing.py", "configs.py", "flowerconfig.py", "scheduler.py", "shop.py", "tasks.py",
+    "test_inspect.py",
+}  # fmt: skip
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+CODE = re.compile(r"`([^`\n]+)`")
+IN_A_FOLDER = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*")
+A_FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.(?:py|lua|toml|json|yml|html|js|conf)")
+MODULE = re.compile(r"python -m ((?:tests|benchmarks|tasks|switchyard)[\w.]*)")
+TARGET = re.compile(r"\bmake ([a-z][a-z-]*)\b")
+
+
+def name(document: Path) -> str:
+    """What a failure calls it."""
+    return str(document.relative_to(ROOT))
+
+
+def prose(document: Path) -> str:
+    """Its text without the blocks of code."""
+    return FENCE.sub("", document.read_text())
+
+
+def codes(document: Path) -> list[str]:
+    """What its text sets as code."""
+    return CODE.findall(prose(document))
+
+
+@cache
+def anchors(document: Path) -> frozenset[str]:
+    """What can follow ``#`` in a link to it: each heading as GitHub spells it in an address."""
+    headings = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
+    return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
+
+
+@cache
+def files() -> frozenset[str]:
+    """Every file of ours, relative to the root."""
+    ours = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*") if file.is_file()]
+    return frozenset(name(file) for file in [*ours, *ROOT.glob("*"), *ROOT.glob(".*")])
+
+
+def exists(file: str) -> bool:
+    """Whether one of our files has this name, or ends with this path."""
+    return file in FOREIGN or any(f"/{each}".endswith(f"/{file}") for each in files())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_relative_link_leads_somewhere(document: Path) -> None:
+    """Broken if a file or a heading was renamed and a page still links to the old one."""
+    for target in LINK.findall(prose(document)):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        aim = (document.parent / file).resolve() if file else document
+        assert aim.exists(), f"{name(document)} links to {target}"
+        assert not anchor or anchor in anchors(aim), f"{name(document)} links to a heading: {target}"
+
+
+@pytest.mark.parametrize("document", PRESENT, ids=name)
+def test_every_file_that_is_named_exists(document: Path) -> None:
+    """Broken if a page sends its reader to a file or folder that is no longer there."""
+    for code in codes(document):
+        if IN_A_FOLDER.fullmatch(code):
+            assert (ROOT / code).exists(), f"{name(document)} names {code}"
+        elif A_FILE.fullmatch(code):
+            assert exists(code), f"{name(document)} names {code}"
+
+
+@pytest.mark.parametrize("document", PRESENT, ids=name)
+def test_every_command_of_this_tree_exists(document: Path) -> None:
+    """Broken if a page tells its reader to run a module or a make target that is no longer there."""
+    text = document.read_text()
+    for module in MODULE.findall(text):
+        assert importlib.util.find_spec(module.rstrip(".")), f"{name(document)} runs {module}"
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for target in TARGET.findall("\n".join([*codes(document), *FENCE.findall(text)])):
+        assert target in targets, f"{name(document)} runs make {target}"
+
+
+def test_the_old_import_names_are_gone() -> None:
+    """Broken if a page, a message or a module still sends a user to a package that no wheel has."""
+    old = re.compile(r"\b(?:import|from) (?:scheduler|workers)\b")
+    written = (".py", ".md", ".toml", ".yml", ".json", ".lua", ".html", ".js")
+    for file in sorted(files()):
+        if file.endswith(written) and file != "CHANGELOG.md":
+            assert not old.search((ROOT / file).read_text()), file
