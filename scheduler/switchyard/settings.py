@@ -10,7 +10,8 @@ import fnmatch
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,23 @@ def checked_node(name: str) -> str:
     return name
 
 
-class Rule(BaseModel):
+class _Told(BaseModel, frozen=True):
+    """A model that tells a mistake as a ConfigurationError, with the nearest right spelling."""
+
+    def __init__(self, _place: str | None = None, **values: Any) -> None:
+        """``_place`` is where the values were read, for the message."""
+        try:
+            super().__init__(**values)
+        except ValidationError as exc:
+            raise ConfigurationError(_explain(exc, _place or f"{type(self).__name__}()")) from exc
+        except SettingsError as exc:
+            raise ConfigurationError(
+                f"{exc}; write SWITCHYARD_LABELS, SWITCHYARD_RULES and SWITCHYARD_CACHE_SERVERS as JSON, "
+                """such as '{"zone": "eu"}'"""
+            ) from exc
+
+
+class Rule(_Told, frozen=True):
     """How tasks whose name matches ``task`` (a glob such as ``reports.*``) are placed.
 
     ``labels`` and ``node`` say which nodes may run them at all; such tasks wait until one can. ``overflow``
@@ -44,7 +61,7 @@ class Rule(BaseModel):
     one's inbox all the same; without it the strategy's own way holds.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     task: str = "*"
     strategy: str | None = None
@@ -57,33 +74,45 @@ class Rule(BaseModel):
         return fnmatch.fnmatchcase(task, self.task)
 
 
-class Settings(BaseSettings):
-    """Everything that can be set. Times are seconds by a monotonic clock, deadlines by the server's."""
+# Frozen for mypy too, which thinks that a base that is not forbids it.
+class Settings(_Told, BaseSettings, frozen=True):  # type: ignore[misc]
+    """Everything that can be set. Times are seconds by a monotonic clock, deadlines by the server's.
+
+    ``SWITCHYARD_*`` variables go over what is passed. Raises ConfigurationError.
+    """
 
     # A URL that is wrong may have a password in it.
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", hide_input_in_errors=True)
 
-    strategy: str = Field("least_load", description="for tasks that no rule names one for")
-    rules: tuple[Rule, ...] = Field((), description="the first that matches a task's name decides")
+    strategy: str = Field(default="least_load", description="for tasks that no rule names one for")
+    rules: tuple[Rule, ...] = Field(default=(), description="the first that matches a task's name decides")
     namespace: str = Field(
-        "switchyard", pattern=r"^[A-Za-z0-9_.-]+$", description="one per cluster on a database"
+        default="switchyard", pattern=r"^[A-Za-z0-9_.-]+$", description="one per cluster on a database"
     )
-    refresh: float = Field(1.0, gt=0, le=60, description="age at which a producer reads the nodes again")
-    renew: float = Field(1.0, gt=0, le=60, description="between two heartbeats of a node")
-    lease: float = Field(5.0, gt=0, le=600, description="silence after which a node counts as lost")
+    refresh: float = Field(
+        default=1.0, gt=0, le=60, description="age at which a producer reads the nodes again"
+    )
+    renew: float = Field(default=1.0, gt=0, le=60, description="between two heartbeats of a node")
+    lease: float = Field(default=5.0, gt=0, le=600, description="silence after which a node counts as lost")
     poll: float = Field(
-        1.0, gt=0, le=60, description="longest a free node goes without looking at the queues"
+        default=1.0, gt=0, le=60, description="longest a free node goes without looking at the queues"
     )
     max_deliveries: int = Field(
-        5, ge=1, description="nodes or pool processes that may die holding a task before it is given up"
+        default=5,
+        ge=1,
+        description="nodes or pool processes that may die holding a task before it is given up",
     )
-    cache_servers: tuple[str, ...] = Field((), description="URLs; without any, the broker's own server")
-    cache_replicas: int = Field(2, ge=1, le=10, description="servers that hold each cached result")
-    near_entries: int = Field(10_000, ge=0, description="cached results in a process's memory; 0 is none")
-    near_bytes: int = Field(16_000_000, ge=0, description="bytes of cached results in a process's memory")
-    node: str | None = Field(None, description="this node's name")
+    cache_servers: tuple[str, ...] = Field(
+        default=(), description="URLs; without any, the broker's own server"
+    )
+    cache_replicas: int = Field(default=2, ge=1, le=10, description="servers that hold each cached result")
+    near_entries: int = Field(
+        default=10_000, ge=0, description="cached results in a process's memory; 0 is none"
+    )
+    near_bytes: int = Field(
+        default=16_000_000, ge=0, description="bytes of cached results in a process's memory"
+    )
+    node: str | None = Field(default=None, description="this node's name")
     labels: dict[str, str] = Field(default_factory=dict, description="this node's labels")
 
     @field_validator("node")
@@ -116,7 +145,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment over file: a machine's own word comes last."""
+        """Environment over file: a machine's own word comes last. Raises ConfigurationError."""
+        _refuse_unknown_variables(os.environ)
         return (env_settings, init_settings)
 
     def rule_for(self, task: str) -> Rule:
@@ -130,18 +160,8 @@ def load(path: str | os.PathLike[str] | None = None) -> Settings:
     Raises ConfigurationError that names the key, the file and the nearest right spelling.
     """
     path = path or os.environ.get("SWITCHYARD_CONFIG")
-    _refuse_unknown_variables(os.environ)
     values = _read(Path(path)) if path else {}
-    origin = str(path) if path else "the environment"
-    try:
-        return Settings(**values)
-    except ValidationError as exc:
-        raise ConfigurationError(_explain_all(exc.errors(), origin)) from None
-    except SettingsError as exc:
-        raise ConfigurationError(
-            f"{exc}; write SWITCHYARD_LABELS, SWITCHYARD_RULES and SWITCHYARD_CACHE_SERVERS as JSON, "
-            """such as '{"zone": "eu"}'"""
-        ) from None
+    return Settings(**values | {"_place": str(path) if path else "the environment"})
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -153,6 +173,8 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"{path} is not valid TOML: {exc}; mend that line") from None
+    for name in values.keys() - Settings.model_fields:
+        raise ConfigurationError(f"unknown setting {name!r} in {path}{nearest(name, Settings.model_fields)}")
     return values
 
 
@@ -163,19 +185,40 @@ def _refuse_unknown_variables(names: Iterable[str]) -> None:
             raise ConfigurationError(f"unknown setting {name} in the environment{nearest(name, known)}")
 
 
-def _explain_all(errors: Sequence[Any], origin: str) -> str:
-    others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return _explain(errors[0], origin) + others
+def _explain(exc: ValidationError, where: str) -> str:
+    """The first mistake, in one line, and how many more there are."""
+    first, *others = _mistakes(exc)
+    return first.told(where) + (f" (and {len(others)} more)" if others else "")
 
 
-def _explain(error: Any, origin: str) -> str:
-    place = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        known = Rule.model_fields if error["loc"][0] == "rules" else Settings.model_fields
-        return f"unknown setting {place!r} in {origin}{nearest(str(error['loc'][-1]), known)}"
-    said = error["msg"].removeprefix("Value error, ")
-    what = f"setting {place!r} in {origin}" if place else f"settings in {origin}"
-    return f"{what}: {said}" if "; " in said else f"{what}: {said}; correct it there"
+@dataclass(frozen=True, slots=True)
+class _Mistake:
+    """What is wrong with one key, of a model or of a model in it."""
+
+    model: str
+    at: tuple[int | str, ...]
+    kind: str
+    said: str
+
+    def told(self, where: str) -> str:
+        key = ".".join(map(str, self.at))
+        variable = ENV_PREFIX + key.partition(".")[0].upper()
+        place = variable if variable in os.environ else where
+        if self.kind == "extra_forbidden":
+            known = Rule.model_fields if self.model == Rule.__name__ else Settings.model_fields
+            return f"unknown setting {key!r} in {place}{nearest(str(self.at[-1]), known)}"
+        said = self.said.removeprefix("Value error, ")
+        what = f"setting {key!r} in {place}" if key else f"settings in {where}"
+        return f"{what}: {said}" if "; " in said else f"{what}: {said}; correct it there"
+
+
+def _mistakes(exc: ValidationError, at: tuple[int | str, ...] = ()) -> Iterator[_Mistake]:
+    for error in exc.errors():
+        told = error.get("ctx", {}).get("error")
+        if isinstance(told, ConfigurationError) and isinstance(told.__cause__, ValidationError):
+            yield from _mistakes(told.__cause__, at + error["loc"])  # a rule has told its own already
+        else:
+            yield _Mistake(exc.title, at + error["loc"], error["type"], error["msg"])
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from switchyard.errors import ConfigurationError
-from switchyard.settings import Settings, load
+from switchyard.settings import Rule, Settings, load
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +44,8 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
+        ("_place = 3\n", ["'_place'", "switchyard.toml", "known are"]),
+        ("_env_file = 3\n", ["'_env_file'", "switchyard.toml", "known are"]),
         ("leese = 3\n", ["'leese'", "switchyard.toml", "'lease'"]),
         ('[[rules]]\nstrateggy = "random"\n', ["strateggy", "switchyard.toml", "'strategy'"]),
         ("lease = \n", ["switchyard.toml", "not valid TOML", "line 1"]),
@@ -77,16 +80,46 @@ def test_a_wrong_url_shows_no_password(tmp_path: Path, url: str) -> None:
     """A password would end in the log of whatever starts with a wrong setting."""
     with pytest.raises(ConfigurationError) as told:
         load(write(tmp_path, f'cache_servers = ["{url}"]\n'))
-    with pytest.raises(ValueError) as raised:  # noqa: PT011 - pydantic's, which is one
+    with pytest.raises(ConfigurationError) as raised:
         Settings(cache_servers=(url,))
     assert "sec" not in str(told.value) + str(raised.value)
 
 
 def test_an_unknown_variable_is_named_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A misspelt variable would be ignored."""
+    """Broken if a misspelt variable is ignored, also by settings written in Python."""
     monkeypatch.setenv("SWITCHYARD_LEESE", "3")
-    with pytest.raises(ConfigurationError, match=r"SWITCHYARD_LEESE.*'SWITCHYARD_LEASE'"):
-        load()
+    for make in (load, Settings):
+        with pytest.raises(ConfigurationError, match=r"^unknown.*SWITCHYARD_LEESE.*'SWITCHYARD_LEASE'"):
+            make()
+
+
+@pytest.mark.parametrize(
+    ("make", "parts"),
+    [
+        (lambda: Settings(leas=3), ["'leas'", "Settings()", "'lease'"]),  # type: ignore[call-arg]
+        (lambda: Rule(strateggy="random"), ["'strateggy'", "Rule()", "'strategy'"]),  # type: ignore[call-arg]
+        (lambda: Settings(rules=({"nod": "a"},)), ["'rules.0.nod'", "'node'"]),  # type: ignore[arg-type]
+        (lambda: Settings(lease=1), ["lease", "twice"]),
+    ],
+)
+def test_mistakes_in_python_are_named(make: Callable[[], object], parts: list[str]) -> None:
+    """Broken if who writes settings in Python gets a page of pydantic's instead of one line."""
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("LEASE", "soon"), ("RULES", '[{"tusk": "a"}]')])
+def test_a_mistake_in_the_environment_is_not_said_to_be_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Broken if somebody looks for a mistake in a file that has none."""
+    monkeypatch.setenv(f"SWITCHYARD_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"in SWITCHYARD_{name}") as caught:
+        load(write(tmp_path, "lease = 10\n"))
+    assert "switchyard.toml" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
