@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
+from switchyard.cluster import calls
 from switchyard.cluster.keys import Keys
 from switchyard.cluster.state import State
 from switchyard.models import Load, Placement, Selector
@@ -62,6 +63,17 @@ class Cluster:
         """Place a message; the node that got it or None."""
         placement = Placement(candidates, bounded, selector or Selector(), strategy)
         return self.state.place(placement, queue, [queue], 0, message).node
+
+    def place_all(self, messages: Sequence[str], *candidates: str, queue: str = "q") -> int:
+        """Place messages at once, bounded by the nodes' limits; how many were left on the queue."""
+        placement = Placement(candidates, True, strategy="least_load")
+        placing = calls.place(self.state.keys, placement, queue, [queue], 0, messages)
+        left: int = self.state.runner.call(placing)[2]
+        return left
+
+    def bells(self, *names: str) -> list[str]:
+        """Those of these nodes whose bell rings."""
+        return [name for name in names if self.state.client.llen(self.state.keys.bell(name))]
 
     def claim(self, name: str, want: int = 1, lists: tuple[str, ...] = ("q",)) -> list[tuple[str, str]]:
         """Claim for a node: receipts and messages."""

@@ -171,7 +171,7 @@ class Agent:
         if renewal.fenced:
             logger.warning("Node %s was fenced: its lease ran out. It registers again.", self.name)
             self._register()
-            self.claimant.look = True
+            self.claimant.claim_next = True
             return
         if seen.stopping and renewal.state is NodeState.UP:
             self.drain()
@@ -189,7 +189,7 @@ class Agent:
                     reaped.restored,
                     reaped.given_up,
                 )
-                self.claimant.look = True
+                self.claimant.claim_next = True
 
     def _announce(self, renewal: Renewal) -> None:
         """Tell callers of tasks given up on, one node at a time; :meth:`State.announced` ends it."""
@@ -207,7 +207,7 @@ class Agent:
         news = set(wait_lists) - set(self.claimant.wait_lists)
         self.claimant.wait_lists = wait_lists
         if news:
-            self.claimant.look = True
+            self.claimant.claim_next = True
             self.state.ring(self.name)
 
     def _wait_lists(self, waiting: tuple[str, ...], seen: Observation) -> tuple[tuple[int, str], ...]:
@@ -220,8 +220,8 @@ class Agent:
         return tuple(sorted(mine))
 
     def _fields(self, seen: Observation) -> Mapping[str, str | int]:
-        mine = self.claimant
-        now = load.sample(seen.active, mine.done, dict(mine.runtimes), dict(mine.settled), self._renewal)
+        mine = self.claimant.finished
+        now = load.sample(seen.active, mine.count, dict(mine.runtimes), dict(mine.by_queue), self._renewal)
         return {
             "slots": seen.slots,
             "limit": seen.limit,

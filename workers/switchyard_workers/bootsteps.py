@@ -83,7 +83,7 @@ class NodeStep(bootsteps.StartStopStep):
         settings = installation(c.app).settings
         state = open_state(c.app, settings)
         require_supported(state)
-        state.load("claim", "settle")
+        state.runner.load("cluster/claim", "cluster/settle")
         name = settings.node or c.hostname
         claimant = Claimant(state, name, settings.poll, settings.lease, settings.max_deliveries)
         return Agent(

@@ -186,7 +186,7 @@ class Storage:
         """Record what was sent, at most BATCH entries; none goes back."""
         keys = [self._conf.schedule_key, *(record.key for record in records)]
         args = [part for record in records for part in _parts(record)]
-        operation = script("record")
+        operation = script("beat/record")
         try:
             self._client.evalsha(operation.sha, len(keys), *keys, *args)
         except NoScriptError:

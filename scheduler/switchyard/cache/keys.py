@@ -39,7 +39,7 @@ class CacheKeys:
 
     @property
     def life(self) -> str:
-        """String: the life that the server's entries belong to, see lua/_cache.lua."""
+        """String: the life that the server's entries belong to, see lua/includes/begin_life.lua."""
         return f"{self.namespace}:life"
 
     @property

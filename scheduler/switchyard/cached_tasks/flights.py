@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from redis import Redis
 from redis.exceptions import TimeoutError
 
 from switchyard.cluster.keys import Keys
-from switchyard.cluster.reads import View
 from switchyard.cluster.replies import text
+from switchyard.cluster.runner import ScriptRunner
 
 
 class Stage(StrEnum):
@@ -42,7 +43,7 @@ class Flight:
         return cls(task_id, Stage(stage))
 
 
-class Flights(View):
+class Flights:
     """The flights of one cluster, on the broker. Each method is one round trip; errors are redis-py's.
 
     Threads may share it. kombu's pool refuses whoever comes when its connections are all lent out; here they
@@ -50,42 +51,49 @@ class Flights(View):
     """
 
     def __init__(self, client: Redis, keys: Keys, patience: float) -> None:
-        super().__init__(client, keys)
+        self.client = client
+        self.keys = keys
+        self._runner = ScriptRunner(client)
         self._patience = patience
         # One less than there are: kombu's own channel uses the pool as well.
         self._connections = threading.BoundedSemaphore(max(1, client.connection_pool.max_connections - 1))
 
     def join(self, key: str, flight: Flight, seconds: float) -> Flight:
         """Take the flight of ``key`` for so long; who has it now, this one or an earlier one."""
-        return self._ask("flight_join", key, flight, seconds)
+        return self._ask("flights/join", key, flight, seconds)
 
     def board(self, key: str, flight: Flight, seconds: float) -> Flight:
         """Take it for a task that runs, also from one that waits; who has it now."""
-        return self._ask("flight_board", key, flight, seconds)
+        return self._ask("flights/board", key, flight, seconds)
 
     def change(self, key: str, old: Flight, new: Flight, seconds: float) -> bool:
         """Hold it as ``new`` for so long from now; False if it is not ``old`` any more."""
         args = (old.record(), new.record(), _ms(seconds))
-        return bool(self._run("flight_change", [self.keys.flight(key)], args))
+        with self._connection():
+            return bool(self._runner.run("flights/change", [self.keys.flight(key)], args))
 
     def end(self, key: str, flight: Flight) -> bool:
         """End it; False if it is not this one any more."""
-        return bool(self._run("flight_end", [self.keys.flight(key)], [flight.record()]))
+        with self._connection():
+            return bool(self._runner.run("flights/end", [self.keys.flight(key)], [flight.record()]))
 
     def cancel(self, key: str) -> None:
         """End it, whoever has it: what that task computes is out of date before it is done."""
-        self._send("DEL", self.keys.flight(key))
+        with self._connection():
+            self._runner.send("DEL", self.keys.flight(key))
 
-    def _send(self, *command: str | bytes | int | float) -> Any:
+    @contextmanager
+    def _connection(self) -> Iterator[None]:
         if not self._connections.acquire(timeout=self._patience):
             raise TimeoutError(f"no connection to the broker came free within {self._patience} s")
         try:
-            return super()._send(*command)
+            yield
         finally:
             self._connections.release()
 
     def _ask(self, operation: str, key: str, flight: Flight, seconds: float) -> Flight:
-        reply = self._run(operation, [self.keys.flight(key)], [flight.record(), _ms(seconds)])
+        with self._connection():
+            reply = self._runner.run(operation, [self.keys.flight(key)], [flight.record(), _ms(seconds)])
         return Flight.read(text(reply))
 
 

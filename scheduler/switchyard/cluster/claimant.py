@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -16,16 +16,17 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
+from switchyard.cluster import calls
+from switchyard.cluster.finished import Finished
 from switchyard.cluster.replies import Settlement
-from switchyard.cluster.state import SETTLE_MAX, State
+from switchyard.cluster.runner import Argument
+from switchyard.cluster.sources import Sources
+from switchyard.cluster.state import State
+from switchyard.cluster.unsettled import Batch, Unsettled, epoch_and_receipt, tag_of
 from switchyard.models import Claim
 
 #: Messages that one claim asks for at most when the consumer sets no prefetch limit.
 CLAIM_MAX = 100
-#: Task names that run times are kept for; beyond it new names are not measured.
-NAMES_MAX = 200
-#: Weight of the newest run time in the moving mean: about the last ten tasks count.
-_NEWEST = 0.1
 
 
 class _Sent(Enum):
@@ -43,24 +44,6 @@ class _Held:
     task: str | None
     queue: str
     since: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where to claim from: queues, and their lists by priority step, the most urgent first."""
-
-    queues: tuple[str, ...]
-    lists: tuple[tuple[int, tuple[str, ...]], ...]
-    fair: bool
-
-    def groups(self, waits: tuple[tuple[int, str], ...]) -> list[tuple[str, ...]]:
-        """Groups of lists in the order to empty them, wait lists among the queues' of their priority."""
-        groups = []
-        least_urgent = self.lists[-1][0]
-        for step, lists in self.lists:
-            mine = (wait for at, wait in waits if at == step or at > least_urgent == step)
-            groups.append((*mine, *lists))
-        return groups
 
 
 class Claimant:
@@ -83,17 +66,15 @@ class Claimant:
         self._clock = clock
         self.epoch = ""
         self.wait_lists: tuple[tuple[int, str], ...] = ()
-        self.look = True
+        self.claim_next = True
         self.stopped = False
-        self.done = 0
         self.possible_duplicates = 0
-        self.runtimes: dict[str, float] = {}
-        self.settled: Counter[str] = Counter()
+        self.finished = Finished()
         self.on_fenced: Callable[[], None] = lambda: None
         self._held: dict[str, _Held] = {}
-        self._to_settle: deque[str] = deque()
+        self._to_settle = Unsettled()
         self._to_give_back: deque[Callable[[], object]] = deque()
-        self._settling: list[tuple[str, list[str]]] = []
+        self._settling: list[Batch] = []
         self._sent: deque[_Sent] = deque()
         self._asked = 0
         self._claim_epoch, self._claimed_at = "", 0.0
@@ -104,28 +85,27 @@ class Claimant:
     def connected(self) -> None:
         """A fresh connection owes no replies; what the old one was to settle is settled again."""
         self._abandon()
-        self.look, self.stopped = True, False
+        self.claim_next, self.stopped = True, False
 
     def start(self, connection: Any, sources: Sources, room: int | None) -> None:
         """Send what is due, without waiting: settlements, then a claim, or a wait on the bell."""
         self._abandon()
-        commands: list[tuple[str | int | float, ...]] = []
-        if batch := self._next_batch():
+        keys, commands = self.state.keys, list[tuple[Argument, ...]]()
+        if batch := self._to_settle.next_batch():
             self._settling.append(batch)
-            commands.append(self.state.settle_command(self.name, *batch))
+            commands.append(calls.settle(keys, self.name, *batch).command())
             self._sent.append(_Sent.SETTLE)
-        if self.look and self.epoch and not self.stopped:
+        if self.claim_next and self.epoch and not self.stopped:
             self._asked = CLAIM_MAX if room is None else min(room, CLAIM_MAX)
             groups = sources.groups(self.wait_lists)
-            commands.append(
-                self.state.claim_command(
-                    self.name, self.epoch, self._asked, sources.queues, groups, sources.fair
-                )
+            claim = calls.claim(
+                keys, self.name, self.epoch, self._asked, sources.queues, groups, sources.fair
             )
+            commands.append(claim.command())
             self._claim_epoch, self._claimed_at = self.epoch, self._clock()
             self._sent.append(_Sent.CLAIM)
         else:
-            commands.append(("BLPOP", self.state.keys.bell(self.name), self.poll))
+            commands.append(("BLPOP", keys.bell(self.name), self.poll))
             self._sent.append(_Sent.BELL)
         connection.send_packed_command(connection.pack_commands(commands))
 
@@ -137,12 +117,12 @@ class Claimant:
                 reply = connection.read_response()
             except NoScriptError:
                 self._undo(self._sent.popleft())
-                self.state.load("claim", "settle")
-                self.look = True
+                self.state.runner.load("cluster/claim", "cluster/settle")
+                self.claim_next = True
             except ResponseError:
                 # Such as a full server: wait on the bell before the next try, instead of spinning.
                 self._undo(self._sent.popleft())
-                self.look = False
+                self.claim_next = False
                 raise
             else:
                 claims += self._take(self._sent.popleft(), reply)
@@ -163,15 +143,17 @@ class Claimant:
     def _take(self, sent: _Sent, reply: Any) -> list[tuple[str, Claim]]:
         if sent is _Sent.SETTLE:
             self._settling.pop()
-            self._settled(self.state.read_settlement(reply))
+            self._settled(calls.read_settlement(reply))
         elif sent is _Sent.BELL:
-            self.look = True
+            self.claim_next = True
         else:
-            claimed = self.state.read_claimed(reply)
-            self.look = len(claimed.claims) == self._asked
+            claimed = calls.read_claimed(reply)
+            self.claim_next = len(claimed.claims) == self._asked
             if claimed.answer == "fenced":
                 self._fenced(self._claim_epoch)
-            return self._fresh([(f"{self._claim_epoch}.{claim.receipt}", claim) for claim in claimed.claims])
+            return self._fresh(
+                [(tag_of(self._claim_epoch, claim.receipt), claim) for claim in claimed.claims]
+            )
         return []
 
     def _fresh(self, claims: list[tuple[str, Claim]]) -> list[tuple[str, Claim]]:
@@ -187,12 +169,12 @@ class Claimant:
     def _abandon(self) -> None:
         self._sent.clear()
         while self._settling:
-            self._put_back(self._settling.pop())
+            self._to_settle.put_back(self._settling.pop())
 
     def _undo(self, sent: _Sent) -> None:
         """The server refused: nothing was done, so what was to settle still is."""
         if sent is _Sent.SETTLE:
-            self._put_back(self._settling.pop())
+            self._to_settle.put_back(self._settling.pop())
 
     # -- holding and settling -------------------------------------------------------------------------
 
@@ -212,11 +194,8 @@ class Claimant:
     def settle(self, tag: str) -> None:
         """The task is done for good. Sent with the next claim, or by :meth:`flush`."""
         held = self._held.pop(tag)
-        self.done += 1
-        self.settled[held.queue] += 1
-        if held.task is not None:
-            self._measure(held.task, self._clock() - held.since)
-        self._to_settle.append(tag)
+        self.finished.add(held.queue, held.task, self._clock() - held.since)
+        self._to_settle.add(tag)
 
     def release(self, tags: Sequence[str], messages: Sequence[str] | None = None, front: bool = True) -> None:
         """Give messages back to their homes, oldest first, changed to ``messages`` if given.
@@ -226,13 +205,13 @@ class Claimant:
         for tag in tags:
             self._held.pop(tag, None)
         texts = messages or [""] * len(tags)
-        pairs = [(tag.partition(".")[2], text) for tag, text in zip(tags, texts, strict=True)]
+        pairs = [(epoch_and_receipt(tag)[1], text) for tag, text in zip(tags, texts, strict=True)]
         self._give_back(lambda: self.state.release(self.name, self.epoch, pairs, front))
 
     def crashed(self, tag: str, message: str) -> None:
         """A pool process died running this task: give it back as ``message``, or up after too many deaths."""
         self._held.pop(tag, None)
-        epoch, _, receipt = tag.partition(".")
+        epoch, receipt = epoch_and_receipt(tag)
         self._give_back(lambda: self.state.crash(self.name, epoch, receipt, message, self.max_deliveries))
 
     def _give_back(self, operation: Callable[[], object]) -> None:
@@ -243,12 +222,12 @@ class Claimant:
         while self._to_give_back:
             self._to_give_back[0]()
             self._to_give_back.popleft()
-            self.look = True
+            self.claim_next = True
 
     def bury(self, tag: str, reason: str) -> None:
         """Set a message aside that can't be read."""
         self._held.pop(tag, None)
-        epoch, _, receipt = tag.partition(".")
+        epoch, receipt = epoch_and_receipt(tag)
         self.state.bury(self.name, epoch, receipt, reason)
 
     def flush(self) -> None:
@@ -257,11 +236,11 @@ class Claimant:
             return
         try:
             self._flush_releases()
-            while batch := self._next_batch():
+            while batch := self._to_settle.next_batch():
                 try:
                     settlement = self.state.settle(self.name, *batch)
                 except BaseException:
-                    self._put_back(batch)
+                    self._to_settle.put_back(batch)
                     raise
                 self._settled(settlement)
         finally:
@@ -274,23 +253,9 @@ class Claimant:
             del self._held[tag]
         kept = {*self._held, *self._to_settle}
         receipts = sorted(self.state.claimed_receipts(self.name), key=int)
-        self.release([tag for tag in (f"{self.epoch}.{receipt}" for receipt in receipts) if tag not in kept])
-
-    def _next_batch(self) -> tuple[str, list[str]] | None:
-        """The longest run of receipts of one epoch at the head of what is to settle."""
-        receipts: list[str] = []
-        epoch = ""
-        while self._to_settle and len(receipts) < SETTLE_MAX:
-            tag_epoch, _, receipt = self._to_settle[0].partition(".")
-            if receipts and tag_epoch != epoch:
-                break
-            epoch = tag_epoch
-            receipts.append(receipt)
-            self._to_settle.popleft()
-        return (epoch, receipts) if receipts else None
-
-    def _put_back(self, batch: tuple[str, list[str]]) -> None:
-        self._to_settle.extendleft(f"{batch[0]}.{receipt}" for receipt in reversed(batch[1]))
+        self.release(
+            [tag for tag in (tag_of(self.epoch, receipt) for receipt in receipts) if tag not in kept]
+        )
 
     def _settled(self, settlement: Settlement) -> None:
         if settlement.fenced:
@@ -300,10 +265,3 @@ class Claimant:
     def _fenced(self, epoch: str) -> None:
         if not epoch or epoch == self.epoch:
             self.on_fenced()
-
-    def _measure(self, task: str, seconds: float) -> None:
-        mean = self.runtimes.get(task)
-        if mean is not None:
-            self.runtimes[task] = mean + _NEWEST * (seconds - mean)
-        elif len(self.runtimes) < NAMES_MAX:
-            self.runtimes[task] = seconds

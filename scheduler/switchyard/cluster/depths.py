@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from switchyard.cluster.keys import PRIORITY_MARK, Keys
+from switchyard.cluster.keys import PRIORITY_SEPARATOR, Keys
 from switchyard.cluster.state import State
 from switchyard.models import Node, NodeState, QueueDepth, Selector
 
@@ -70,7 +70,7 @@ def _name(node: Node) -> str:
 
 def shared_lists(keys: Keys, queue: str) -> list[str]:
     """The keys of kombu's lists for a queue, the most urgent first."""
-    return [keys.shared(f"{queue}{PRIORITY_MARK}{step}" if step else queue) for step in PRIORITY_STEPS]
+    return [keys.shared(f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue) for step in PRIORITY_STEPS]
 
 
 def can_run(nodes: Iterable[Node], queue: str, selector: Selector) -> bool:
@@ -113,10 +113,10 @@ def _count_lists(state: State, nodes: list[Node], waits: list[str], tallies: dic
         tally.waiting += length
         tally.see(oldest)
         if key in wait_keys and length:
-            _note_stranded(tally, nodes, queue, Selector.loads(keys.selector_of(key)), length)
+            _add_stranded(tally, nodes, queue, Selector.loads(keys.selector_of(key)), length)
 
 
-def _note_stranded(tally: _Tally, nodes: list[Node], queue: str, selector: Selector, length: int) -> None:
+def _add_stranded(tally: _Tally, nodes: list[Node], queue: str, selector: Selector, length: int) -> None:
     if not can_run(nodes, queue, selector):
         text = str(selector)
         tally.stranded[text] = tally.stranded.get(text, 0) + length

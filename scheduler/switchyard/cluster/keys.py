@@ -8,11 +8,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Between a wait list's queue and its selector; a control character cannot occur in JSON.
-_SELECTOR_MARK = "\x1f"
+from switchyard.lua import Names
 
-#: kombu's own mark between a queue's name and its priority step.
-PRIORITY_MARK = "\x06\x16"
+#: Between a wait list's queue and its selector; a control character cannot occur in JSON.
+SELECTOR_SEPARATOR = "\x1f"
+
+#: kombu's own separator between a queue's name and its priority step.
+PRIORITY_SEPARATOR = "\x06\x16"
+
+#: What stands between the prefix and that which a key is for.
+NODE, INBOX, CLAIMS, BELL, IDLE = "node:", "inbox:", "claims:", "bell:", "idle:"
+ORPHANS, DEAD, ANNOUNCING, WAIT = "orphans:", "dead:", "announcing:", "wait:"
+GRANT, LINE, WAITERS, TURN, FLIGHT = "grant:", "line:", "waiters:", "turn:", "flight:"
+
+#: Before a strategy's name: a field of a node's hash, and one of the counters.
+PLACED, OVERFLOWED = "placed:", "overflowed:"
+
+#: The names that Lua puts together itself, as the loader hands them to the operations.
+LUA_NAMES: Names = (
+    ("NODE", NODE),
+    ("INBOX", INBOX),
+    ("CLAIMS", CLAIMS),
+    ("BELL", BELL),
+    ("IDLE", IDLE),
+    ("ORPHANS", ORPHANS),
+    ("DEAD", DEAD),
+    ("WAIT", WAIT),
+    ("TURN", TURN),
+    ("PLACED", PLACED),
+    ("OVERFLOWED", OVERFLOWED),
+    ("SELECTOR_SEPARATOR", SELECTOR_SEPARATOR),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +129,19 @@ class Keys:
 
     def grant(self, subject: str) -> str:
         """Hash that expires: owner and token of a lock or a leadership that this server granted."""
-        return f"{self.prefix}grant:{subject}"
+        return f"{self.prefix}{GRANT}{subject}"
 
     def line(self, subject: str) -> str:
         """Sorted set that expires: who waits for a grant -> place in the line."""
-        return f"{self.prefix}line:{subject}"
+        return f"{self.prefix}{LINE}{subject}"
 
     def waiters(self, subject: str) -> str:
         """Sorted set that expires: who waits for a grant -> when the place is lost, in ms."""
-        return f"{self.prefix}waiters:{subject}"
+        return f"{self.prefix}{WAITERS}{subject}"
 
     def turn(self, owner: str) -> str:
         """List that expires: the first in a line blocks on it, and looks when it rings."""
-        return f"{self.prefix}turn:{owner}"
+        return f"{self.prefix}{TURN}{owner}"
 
     @property
     def ticks(self) -> str:
@@ -129,39 +155,39 @@ class Keys:
 
     def node(self, name: str) -> str:
         """Hash: what a node says of itself, its epoch, and ``placed:STRATEGY`` -> tasks placed on it."""
-        return f"{self.prefix}node:{name}"
+        return f"{self.prefix}{NODE}{name}"
 
     def inbox(self, name: str) -> str:
         """Sorted set: entries placed on a node, by priority, then arrival."""
-        return f"{self.prefix}inbox:{name}"
+        return f"{self.prefix}{INBOX}{name}"
 
     def claims(self, name: str) -> str:
         """Hash: receipt -> entry that the node holds and has not settled."""
-        return f"{self.prefix}claims:{name}"
+        return f"{self.prefix}{CLAIMS}{name}"
 
     def bell(self, name: str) -> str:
         """List: a node blocks on it; it never holds a task."""
-        return f"{self.prefix}bell:{name}"
+        return f"{self.prefix}{BELL}{name}"
 
     def idle(self, queue: str) -> str:
         """Set: nodes with a free slot that found nothing on this queue."""
-        return f"{self.prefix}idle:{queue}"
+        return f"{self.prefix}{IDLE}{queue}"
 
     def orphans(self, epoch: str) -> str:
         """Hash: receipt -> entry that a fenced epoch held; kept for its late settles."""
-        return f"{self.prefix}orphans:{epoch}"
+        return f"{self.prefix}{ORPHANS}{epoch}"
 
     def dead_entry(self, receipt: str) -> str:
         """Hash: one task that was given up on, with the reason."""
-        return f"{self.prefix}dead:{receipt}"
+        return f"{self.prefix}{DEAD}{receipt}"
 
     def announcing(self, receipt: str) -> str:
         """String that expires: a node is telling the callers of a task given up on."""
-        return f"{self.prefix}announcing:{receipt}"
+        return f"{self.prefix}{ANNOUNCING}{receipt}"
 
     def flight(self, key: str) -> str:
         """String that expires: id of the task that computes the cached result ``key``."""
-        return f"{self.prefix}flight:{key}"
+        return f"{self.prefix}{FLIGHT}{key}"
 
     def shared(self, list_name: str) -> str:
         """kombu's own list for a queue and priority step."""
@@ -169,22 +195,22 @@ class Keys:
 
     def wait(self, list_name: str, selector: str) -> str:
         """List: tasks of a queue that only the nodes which ``selector`` allows may run."""
-        return f"{self.prefix}wait:{list_name}{_SELECTOR_MARK}{selector}"
+        return f"{self.prefix}{WAIT}{list_name}{SELECTOR_SEPARATOR}{selector}"
 
     def selector_of(self, wait_key: str) -> str:
         """The selector that a wait list was made for."""
-        return wait_key.rpartition(_SELECTOR_MARK)[2]
+        return wait_key.rpartition(SELECTOR_SEPARATOR)[2]
 
     def list_of(self, home: str) -> str:
         """kombu's list name (queue and priority step) behind a shared queue or a wait list."""
-        if home.startswith(wait := self.prefix + "wait:"):
-            return home[len(wait) :].rpartition(_SELECTOR_MARK)[0]
+        if home.startswith(wait := self.prefix + WAIT):
+            return home[len(wait) :].rpartition(SELECTOR_SEPARATOR)[0]
         return home[len(self.global_prefix) :]
 
     def priority_of(self, home: str) -> int:
         """The priority step of a shared queue's list or a wait list."""
-        return int(self.list_of(home).partition(PRIORITY_MARK)[2] or 0)
+        return int(self.list_of(home).partition(PRIORITY_SEPARATOR)[2] or 0)
 
     def queue_of(self, home: str) -> str:
         """The queue that a shared queue's list or a wait list belongs to."""
-        return self.list_of(home).partition(PRIORITY_MARK)[0]
+        return self.list_of(home).partition(PRIORITY_SEPARATOR)[0]

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import NoScriptError, ResponseError
 
-from switchyard.cluster.keys import Keys
+from switchyard.cluster.keys import PLACED, Keys
 from switchyard.cluster.replies import (
     NODE_FIELDS,
-    PLACED,
     Depth,
     read_counters,
     read_dead,
@@ -21,7 +19,7 @@ from switchyard.cluster.replies import (
     read_placed,
     text,
 )
-from switchyard.lua import script
+from switchyard.cluster.runner import ScriptRunner
 from switchyard.models import Counters, DeadTask, Event, Node
 
 #: Entries that one script call looks at or moves at most: about a millisecond of the server's time.
@@ -30,43 +28,13 @@ BATCH = 500
 MAX_BATCHES = 20_000
 
 
-class View:
+class Reads:
     """The cluster's state behind one connection pool, to look at."""
 
     def __init__(self, client: Redis, keys: Keys) -> None:
         self.client = client
         self.keys = keys
-
-    def _send(self, *command: str | bytes | int | float) -> Any:
-        # redis-py's own way from a command to its reply costs half as much again as the round trip.
-        pool = self.client.connection_pool
-        connection: Any = pool.get_connection()
-        try:
-            connection.send_packed_command(connection.pack_command(*command))
-            return connection.read_response()
-        except ResponseError:
-            raise
-        except BaseException:
-            connection.disconnect()  # a reply may still be under way
-            raise
-        finally:
-            pool.release(connection)
-
-    def _run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
-        operation = script(name)
-        try:
-            return self._send("EVALSHA", operation.sha, len(keys), *keys, *args)
-        except NoScriptError:
-            return self._send("EVAL", operation.source, len(keys), *keys, *args)
-
-    def _run_each(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
-        """One operation several times in one round trip; the server is taught it on the way."""
-        pipeline = self.client.pipeline(transaction=False)
-        operation = script(name)
-        pipeline.script_load(operation.source)
-        for keys, args in calls:
-            pipeline.evalsha(operation.sha, len(keys), *keys, *args)
-        return pipeline.execute()[1:]
+        self.runner = ScriptRunner(client)
 
     def now_ms(self) -> int:
         """The server's clock in ms."""
@@ -82,7 +50,7 @@ class View:
     def snapshot(self) -> list[Node]:
         """Every node with its exact outstanding, and those lost within the last hour."""
         k = self.keys
-        now, *rows = self._run("snapshot", [k.nodes, k.lost], [k.prefix, *NODE_FIELDS])
+        now, *rows = self.runner.run("cluster/snapshot", [k.nodes, k.lost], [k.prefix, *NODE_FIELDS])
         return [read_node(now, row) for row in rows]
 
     def events(self, count: int = 100, after: str = "") -> list[Event]:
@@ -137,7 +105,9 @@ class View:
         for _ in range(MAX_BATCHES):
             if not places:
                 break
-            replies = self._run_each("depth", [self._depth_call(name, *at) for name, at in places.items()])
+            replies = self.runner.run_each(
+                "cluster/depth", [self._depth_call(name, *at) for name, at in places.items()]
+            )
             for name, (at, cursor, placed, claimed) in zip(list(places), replies, strict=True):
                 found[name][0].extend(read_depths(placed))
                 found[name][1].extend(read_depths(claimed))
@@ -152,7 +122,7 @@ class View:
         """Tasks that wait for the queue with these lists of kombu's: on them, on wait lists, in inboxes."""
         k = self.keys
         keys = [k.nodes, k.waiting, *map(k.shared, lists)]
-        return int(self._run("size", keys, [k.prefix, *lists]))
+        return int(self.runner.run("cluster/size", keys, [k.prefix, *lists]))
 
     def wait_lists(self) -> list[str]:
         """The wait lists that tasks were left on."""

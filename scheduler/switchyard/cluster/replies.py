@@ -8,12 +8,11 @@ from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any
 
+from switchyard.cluster.keys import OVERFLOWED, PLACED
 from switchyard.models import Claim, Counters, DeadTask, Event, Load, Node, NodeState
 
 #: Fields of a node's hash that a snapshot reads, in the order in which :func:`read_node` gets them.
 NODE_FIELDS = ("state", "slots", "limit", "queues", "labels", "load", "hostname", "pid", "versions", "lease")
-#: Before a strategy's name: a field of a node's hash, and one of the counters.
-PLACED, OVERFLOWED = "placed:", "overflowed:"
 _LOAD_FIELDS = frozenset(field.name for field in fields(Load))
 
 

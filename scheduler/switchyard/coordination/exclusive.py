@@ -182,6 +182,6 @@ def _note(task: Any, kind: str, ttl: float) -> None:
     installed = getattr(task.app, "switchyard", None)
     if installed is not None:
         node = installed.settings.node or task.request.hostname
-        noted = deciding.voters(None, ttl).ask(lambda voter: voter.note(kind, node), any)
+        noted = deciding.voters(None, ttl).ask(lambda voter: voter.record_event(kind, node), any)
         for failure in noted.failures:
             logger.info("Event %r of node %s could not be noted: %s", kind, node, failure)

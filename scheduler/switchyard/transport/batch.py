@@ -8,8 +8,10 @@ from typing import Any
 
 from kombu.transport import redis as kombu_redis
 
-from switchyard.cluster.state import PLACE_BATCH_MAX, State
-from switchyard.lua import Script, script
+from switchyard.cluster import calls
+from switchyard.cluster.calls import PLACE_MAX
+from switchyard.cluster.runner import Call, operation
+from switchyard.cluster.state import State
 from switchyard.models import Intent, Placement, Tick
 from switchyard.placement.router import PlacementRequest
 
@@ -50,7 +52,7 @@ class _Run:
     def takes(self, intent: Intent, queue: str, priority: int, tick: Tick | None) -> bool:
         """Whether one more such message belongs to it."""
         alike = (self.intent, self.queue, self.priority) == (intent, queue, priority)
-        return alike and len(self.messages) < PLACE_BATCH_MAX and bool(self.ticks) == (tick is not None)
+        return alike and len(self.messages) < PLACE_MAX and bool(self.ticks) == (tick is not None)
 
     def add(self, message: str, tick: Tick | None) -> None:
         """Take one more."""
@@ -96,12 +98,7 @@ class PublishBatch(kombu_redis.PublishBatch):
             self._run.add(message, tick)
             request.placer.cluster.expect(placement.candidates)
         else:
-            keys, args = self._state.place_command(placement, queue, ahead, priority, message)
-            if tick is None:
-                self._call(script("place"), keys, args)
-            else:
-                own = [*args, *self._state.tick_args([tick])]
-                self._call(script("tick", "place"), [*keys, self._state.keys.ticks], own)
+            self._place(placement, queue, ahead, priority, [message], [] if tick is None else [tick])
             request.placer.cluster.expect(placement.candidates[:1])
 
     def add(self, name: str, *args: Any) -> None:
@@ -131,19 +128,26 @@ class PublishBatch(kombu_redis.PublishBatch):
         run, self._run = self._run, None
         if run is None:
             return
-        keys, args = self._state.place_batch_command(
-            run.placement, run.queue, run.ahead, run.priority, run.messages
-        )
-        if run.ticks:
-            own = [*args, *self._state.tick_args(run.ticks), len(run.ticks)]
-            self._call(script("tick_batch", "place_batch"), [*keys, self._state.keys.ticks], own)
-        else:
-            self._call(script("place_batch"), keys, args)
+        self._place(run.placement, run.queue, run.ahead, run.priority, run.messages, run.ticks)
 
-    def _call(self, operation: Script, keys: list[str], args: list[str | bytes | int]) -> None:
-        if operation.name not in self.taught:
+    def _place(
+        self,
+        placement: Placement,
+        queue: str,
+        ahead: Sequence[str],
+        priority: int,
+        messages: Sequence[str],
+        ticks: Sequence[Tick],
+    ) -> None:
+        keys = self._state.keys
+        call = calls.place(keys, placement, queue, ahead, priority, messages)
+        self._call(calls.tick(keys, call, ticks) if ticks else call)
+
+    def _call(self, call: Call) -> None:
+        known = operation(call.operation)
+        if known.name not in self.taught:
             # Taught in the same round trip: a server that restarted has forgotten it.
-            self.pipeline.execute_command("SCRIPT LOAD", operation.source)
-            self.taught.add(operation.name)
+            self.pipeline.execute_command("SCRIPT LOAD", known.source)
+            self.taught.add(known.name)
         # In lower case, because kombu's prefixing pipeline takes EVALSHA for one of its own.
-        self.pipeline.execute_command("evalsha", operation.sha, len(keys), *keys, *args)
+        self.pipeline.execute_command("evalsha", known.sha, len(call.keys), *call.keys, *call.args)

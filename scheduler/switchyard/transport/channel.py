@@ -15,8 +15,9 @@ from kombu.transport.redis import Empty
 from kombu.utils.json import dumps, loads
 from redis import Redis
 
-from switchyard.cluster.claimant import Claimant, Sources
+from switchyard.cluster.claimant import Claimant
 from switchyard.cluster.keys import Keys
+from switchyard.cluster.sources import Sources
 from switchyard.cluster.state import State
 from switchyard.models import Claim
 from switchyard.placement.router import PLACEMENT, PlacementRequest

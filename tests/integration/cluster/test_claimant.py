@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from switchyard.cluster.claimant import Claimant, Sources
+from switchyard.cluster.claimant import Claimant
+from switchyard.cluster.sources import Sources
 
 from tests.support.cluster import Cluster
 from tests.support.servers import Server
@@ -41,7 +42,7 @@ def clock() -> Clock:
 def claimant(cluster: Cluster, clock: Clock) -> Claimant:
     claimant = Claimant(cluster.state, "a", 0.1, LEASE, 5, clock)
     claimant.epoch = cluster.epochs["a"]
-    cluster.state.load("claim", "settle")
+    cluster.state.runner.load("cluster/claim", "cluster/settle")
     return claimant
 
 

@@ -17,9 +17,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from switchyard.cluster import calls
 from switchyard.cluster.replies import Claimed, Crash
 from switchyard.cluster.state import State
-from switchyard.lua import script
 from switchyard.models import Placement, Selector, Tick
 
 from tests.support.cluster import LEASE_MS, Cluster
@@ -35,15 +35,8 @@ def place_ticks(
     state: State, placement: Placement, messages: list[str], ticks: list[Tick], batch: bool
 ) -> None:
     """Place messages of ticks on queue ``q``, all at once or the only one."""
-    if batch:
-        operation = script("tick_batch", "place_batch")
-        keys, args = state.place_batch_command(placement, "q", ["q"], 0, messages)
-        args = [*args, *state.tick_args(ticks), len(ticks)]
-    else:
-        operation = script("tick", "place")
-        keys, args = state.place_command(placement, "q", ["q"], 0, messages[0])
-        args = [*args, *state.tick_args(ticks)]
-    state.client.eval(operation.source.decode(), len(keys) + 1, *keys, state.keys.ticks, *args)
+    placing = calls.place(state.keys, placement, "q", ["q"], 0, messages)
+    state.runner.call(calls.tick(state.keys, placing, ticks))
 
 
 class Machine(RuleBasedStateMachine):

@@ -362,6 +362,48 @@ def test_a_node_that_is_gone_is_not_rung(cluster: Cluster) -> None:
     assert cluster.state.client.llen(cluster.state.keys.bell("z")) == 1
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_idle_node_is_rung_however_many_stale_names_stand_before_it(
+    cluster: Cluster, at_once: bool
+) -> None:
+    """Broken if a task left on its queue waits for a poll interval beside an idle node (invariant 4)."""
+    names = [f"n{i:02}" for i in range(40)]
+    for name in names:
+        cluster.join(name)
+        assert cluster.claim(name) == []
+    for name in names[1:]:
+        cluster.state.drain(name)
+    for bell in cluster.bells(*names):
+        cluster.state.client.delete(cluster.state.keys.bell(bell))
+    if at_once:
+        assert cluster.place_all(["m1"]) == 1
+    else:
+        assert cluster.place("m1") is None
+    assert cluster.bells(*names) == ["n00"]
+
+
+def test_a_batch_rings_as_many_idle_nodes_as_it_leaves_tasks(cluster: Cluster) -> None:
+    """Broken if three tasks wait for one node while two others have nothing to do (invariant 4)."""
+    names = ["a", "b", "c", "d", "e"]
+    for name in names:
+        cluster.join(name)
+        assert cluster.claim(name) == []
+    cluster.state.drain("a")
+    assert cluster.place_all(["m1", "m2", "m3"]) == 3
+    assert len(cluster.bells(*names)) == 3
+    assert cluster.shared() == ["m1", "m2", "m3"]
+
+
+def test_a_batch_fills_the_candidates_in_turn_and_leaves_the_rest(cluster: Cluster) -> None:
+    """Broken if a batch overfills a node, or one message of it goes twice or nowhere (invariants 1 and 2)."""
+    cluster.join("a", limit=2)
+    cluster.join("b", limit=1)
+    assert cluster.place_all([f"m{i}" for i in range(5)], "gone", "a", "b") == 2
+    assert [message for _, message in cluster.claim("a", 9, lists=())] == ["m0", "m1"]
+    assert [message for _, message in cluster.claim("b", 9, lists=())] == ["m2"]
+    assert cluster.shared() == ["m3", "m4"]
+
+
 @pytest.mark.parametrize(("stopping", "state"), [(True, NodeState.UP), (False, NodeState.DRAINING)])
 def test_an_operators_drain_outlives_a_crash_and_a_nodes_own_does_not(
     cluster: Cluster, stopping: bool, state: NodeState

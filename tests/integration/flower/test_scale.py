@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 from redis.client import Pipeline
 from switchyard.cluster.depths import survey
-from switchyard.cluster.reads import View
+from switchyard.cluster.runner import ScriptRunner
 from switchyard.flower.documents import Documents
 from switchyard.flower.history import POINTS, STEP, History
 from switchyard.models import Load, Node
@@ -100,7 +100,7 @@ def test_a_refresh_of_a_big_cluster_is_quick_and_small(
 def count_trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The thread each time that a command or a pipeline is sent."""
     trips: list[int] = []
-    for owner, name in ((View, "_send"), (Redis, "execute_command"), (Pipeline, "execute")):
+    for owner, name in ((ScriptRunner, "send"), (Redis, "execute_command"), (Pipeline, "execute")):
         real = getattr(owner, name)
 
         def counted(*args: object, _real: Any = real, **kwargs: object) -> object:

@@ -72,7 +72,7 @@ class ClusterStore:
     def release(self, key: str, token: str, deadline: Deadline) -> None:
         """Give a claim back."""
         name = self._keys.claim(key)
-        call = Call(name, ("EVAL", script("cache_release").source, 1, name, token))
+        call = Call(name, ("EVAL", script("cache/release").source, 1, name, token))
         self._nodes.ask({key: call}, deadline)
 
     def clear(self, deadline: Deadline) -> bool:

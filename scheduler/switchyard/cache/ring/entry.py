@@ -1,4 +1,4 @@
-"""An entry as servers keep it: ``<life id><mark><payload>``; the layout is told in lua/_cache.lua."""
+"""An entry as servers keep it: ``<life id><mark><payload>``; see lua/includes/begin_life.lua."""
 
 from __future__ import annotations
 

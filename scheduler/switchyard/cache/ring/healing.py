@@ -3,10 +3,10 @@
 **What may go wrong.** A server restarts empty, or with what it had on disk minutes ago, or pauses and goes
 on as if nothing had happened. In the meantime keys were set, replaced and deleted at their other owners.
 
-**Lives.** A server that restarted or was emptied starts a new *life* (lua/_cache.lua): every connection
-begins by asking for it, every read fetches it along with the entry, and entries of another life do not
-exist. So what a restarted server kept on disk is never seen. Restarts break connections, so nobody misses
-one.
+**Lives.** A server that restarted or was emptied starts a new *life* (lua/includes/begin_life.lua): every
+connection begins by asking for it, every read fetches it along with the entry, and entries of another life
+do not exist. So what a restarted server kept on disk is never seen. Restarts break connections, so nobody
+misses one.
 
 **Versions and tombstones.** Every write has a version that exceeds all that the server which gave it knew of
 the key; a delete writes a tombstone with one. An entry is copied with its version, and never over a newer

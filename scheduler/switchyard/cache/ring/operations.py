@@ -28,13 +28,13 @@ FILLING_MS = 10_000
 SCAN_COUNT = 500
 
 _SCRIPTS = (
-    "cache_admit",
-    "cache_put",
-    "cache_copy",
-    "cache_miss",
-    "cache_settle",
-    "cache_clear",
-    "cache_release",
+    "cache/admit",
+    "cache/put",
+    "cache/copy",
+    "cache/note",
+    "cache/drop_notes",
+    "cache/clear",
+    "cache/release",
 )
 
 
@@ -69,7 +69,7 @@ class Operations:
 
     def admit(self, ended: bytes = b"") -> Command:
         """Look at the server, and begin a new life if this one is to end; see ``read_admission``."""
-        return _call("cache_admit", (self.keys.life, self._whole, self.keys.missed), ended, WHOLE_MS)
+        return _call("cache/admit", (self.keys.life, self._whole, self.keys.missed), ended, WHOLE_MS)
 
     def get(self, keys: Sequence[str]) -> Command:
         """Life and entries."""
@@ -80,7 +80,7 @@ class Operations:
     ) -> Command:
         """Write an entry until then by the server's clock; the reply is its mark, or ``b""`` if too late."""
         return _call(
-            "cache_put",
+            "cache/put",
             (self.keys.life, self.keys.entry(key)),
             lifetime.fresh_ms(),
             int(lifetime.stale * 1000),
@@ -92,12 +92,12 @@ class Operations:
 
     def copy(self, key: str, mark: bytes, payload: bytes, life: bytes = b"") -> Command:
         """Write an entry of this mark; the reply is the version that the server has, or ``b""``."""
-        return _call("cache_copy", (self.keys.life, self.keys.entry(key)), mark, payload, life)
+        return _call("cache/copy", (self.keys.life, self.keys.entry(key)), mark, payload, life)
 
     def miss(self, server: str, key: str, version: bytes, life: bytes) -> Command:
         """Note that a server missed a write."""
         return _call(
-            "cache_miss", (self.keys.missed,), server, key, version, life, NOTES_MAX, self.longest_ms
+            "cache/note", (self.keys.missed,), server, key, version, life, NOTES_MAX, self.longest_ms
         )
 
     def restart(self, server: str, life: bytes) -> Command:
@@ -110,7 +110,7 @@ class Operations:
 
     def settle(self, notes: Sequence[bytes]) -> Command:
         """Drop notes, given as field, value, field, value."""
-        return _call("cache_settle", (self.keys.missed,), *notes)
+        return _call("cache/drop_notes", (self.keys.missed,), *notes)
 
     def scan(self, cursor: bytes) -> Command:
         """Names of some entries."""
@@ -122,11 +122,11 @@ class Operations:
 
     def release(self, key: str, token: str) -> Command:
         """Give a claim back."""
-        return _call("cache_release", (self.keys.claim(key),), token)
+        return _call("cache/release", (self.keys.claim(key),), token)
 
     def clear(self, floor: int) -> Command:
         """Forget every entry up to this version."""
-        return _call("cache_clear", (self.keys.life,), floor)
+        return _call("cache/clear", (self.keys.life,), floor)
 
     def claim_filling(self, token: str) -> Command:
         """Claim the filling of a server."""

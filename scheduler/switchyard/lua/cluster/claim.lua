@@ -1,0 +1,73 @@
+-- Hands a node up to as many messages as it has room for: its inbox first, then the lists, group by group.
+--
+-- KEYS  1 node  2 inbox  3 claims  4 seq  5 deaths, then the idle sets of its queues, then the lists
+-- ARGV  1 name  2 epoch  3 how many at most  4 how many idle sets  5 '1' to take turns within a group
+--       6 ... the sizes of the groups that the lists come in
+-- Returns {'fenced'}, {'draining'}, or {'ok', receipt, deaths, home, message, receipt, ...}
+--
+-- Invariant 1: a message goes from its list or inbox to the claims in this script; it is never only in a
+-- process. Invariant 3: a fenced node gets nothing. Invariant 4: a node that got less than it asked for is
+-- in the idle sets, so that the next task left on a shared queue rings its bell.
+--
+-- include: deaths_in, digits, home_and_message, next_number, now_ms, pack_entry, receipt_and_entry
+
+local node, inbox, claims, name, now = KEYS[1], KEYS[2], KEYS[3], ARGV[1], now_ms()
+local held = redis.call('HMGET', node, 'epoch', 'state', 'idle')
+if held[1] ~= ARGV[2] then return {'fenced'} end
+if held[2] ~= 'up' then return {'draining'} end
+
+local want = tonumber(ARGV[3])
+local answer = {'ok'}
+local died = redis.call('EXISTS', KEYS[5]) == 1
+
+local function keep(receipt, entry, home, message)
+  redis.call('HSET', claims, receipt, entry)
+  local lines = died and redis.call('HGET', KEYS[5], redis.sha1hex(entry)) or ''
+  answer[#answer + 1] = receipt
+  answer[#answer + 1] = deaths_in(lines)
+  answer[#answer + 1] = home
+  answer[#answer + 1] = message
+  want = want - 1
+end
+
+if want > 0 then
+  local popped = redis.call('ZPOPMIN', inbox, want)
+  for i = 1, #popped, 2 do
+    local receipt, entry = receipt_and_entry(popped[i])
+    keep(receipt, entry, home_and_message(entry))
+  end
+end
+
+local function take(list, count)
+  local messages = redis.call('RPOP', list, count)
+  if not messages then return 0 end
+  local receipt = next_number(KEYS[4], #messages, now)
+  for i, message in ipairs(messages) do
+    keep(digits(receipt + i - 1), pack_entry(list, message), list, message)
+  end
+  return #messages
+end
+
+local first = 6 + tonumber(ARGV[4])
+for group = 6, #ARGV do
+  local size = tonumber(ARGV[group])
+  local turns = ARGV[5] == '1' and size > 1
+  local found = true
+  while want > 0 and found do
+    found = false
+    for i = first, first + size - 1 do
+      if want <= 0 then break end
+      if take(KEYS[i], turns and 1 or want) > 0 then found = true end
+    end
+  end
+  first = first + size
+end
+
+local idle = want > 0 and '1' or '0'
+if idle == '1' then
+  for i = 6, 5 + tonumber(ARGV[4]) do redis.call('SADD', KEYS[i], name) end
+elseif held[3] == '1' then
+  for i = 6, 5 + tonumber(ARGV[4]) do redis.call('SREM', KEYS[i], name) end
+end
+if held[3] ~= idle then redis.call('HSET', node, 'idle', idle) end
+return answer

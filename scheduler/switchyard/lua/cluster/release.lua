@@ -1,0 +1,37 @@
+-- A node gives claims back unsettled: rejected with requeue, left over at a reconnect, or never started.
+--
+-- KEYS  1 nodes  2 node  3 claims  4 waiting  5 deaths
+-- ARGV  1 epoch  2 'front' or 'back' of their homes  3 prefix of our keys
+--       4 ... receipt, message to write instead of the claimed one or '' ...; oldest first, 250 at most
+-- Returns how many were given back; a fenced node gives back nothing.
+--
+-- Invariant 1: a claim goes and its message is back on its home in this script, or neither.
+-- Invariant 5: at the front they keep their order. A changed message keeps its count of deaths.
+--
+-- include: give_back, home_and_message, now_ms, pack_entry, ring_all
+
+if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] then return 0 end
+local front = ARGV[2] == 'front'
+local from, to, step = 4, #ARGV - 1, 2
+if front then from, to, step = #ARGV - 1, 4, -2 end
+
+local now, released = now_ms(), 0
+for i = from, to, step do
+  local entry = redis.call('HGET', KEYS[3], ARGV[i])
+  if entry then
+    local home, message = home_and_message(entry)
+    if ARGV[i + 1] ~= '' then
+      message = ARGV[i + 1]
+      local lines = redis.call('HGET', KEYS[5], redis.sha1hex(entry))
+      if lines then
+        redis.call('HDEL', KEYS[5], redis.sha1hex(entry))
+        redis.call('HSET', KEYS[5], redis.sha1hex(pack_entry(home, message)), lines)
+      end
+    end
+    redis.call('HDEL', KEYS[3], ARGV[i])
+    give_back(front and 'RPUSH' or 'LPUSH', home, message, KEYS[4], ARGV[3], now)
+    released = released + 1
+  end
+end
+if released > 0 then ring_all(KEYS[1], ARGV[3]) end
+return released

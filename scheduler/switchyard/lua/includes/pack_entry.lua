@@ -1,0 +1,6 @@
+-- An entry is what an inbox or a claim holds: the list that the message came from, its home, and the message as
+-- kombu wrote it. It is "<length of home>:<home><message>", so that returning a task needs no parsing of the message.
+
+local function pack_entry(home, message)
+  return #home .. ':' .. home .. message
+end

@@ -1,0 +1,6 @@
+-- What an inbox's member is made of.
+
+local function receipt_and_entry(member)
+  local colon = string.find(member, ':', 1, true)
+  return string.sub(member, 1, colon - 1), string.sub(member, colon + 1)
+end

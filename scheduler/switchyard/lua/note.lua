@@ -1,8 +1,0 @@
--- Something happened that operators should be able to see.
---
--- KEYS  1 events
--- ARGV  1 kind  2 node  3 count
--- Returns 1.
-
-note(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
-return 1
