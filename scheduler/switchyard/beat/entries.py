@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,10 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
-from celery.schedules import solar
-from redbeat.decoder import RedBeatJSONDecoder, RedBeatJSONEncoder
-from redbeat.schedulers import RedBeatSchedulerEntry
 
+from switchyard.adapters import redbeat_store
 from switchyard.beat.instants import next_instant
 from switchyard.beat.plan import Missed
 from switchyard.errors import ConfigurationError
@@ -49,42 +46,10 @@ class Entry:
     runs: int
 
 
-class _Encoder(RedBeatJSONEncoder):
-    """RedBeat's, which cannot write a solar schedule."""
-
-    def default(self, obj: Any) -> Any:
-        """What stands for the object in JSON."""
-        if isinstance(obj, solar):
-            return {"__type__": "solar", "event": obj.event, "lat": obj.lat, "lon": obj.lon}
-        return super().default(obj)
-
-
-class _Decoder(RedBeatJSONDecoder):
-    """RedBeat's, which cannot read a solar schedule."""
-
-    def dict_to_object(self, d: dict[str, Any]) -> Any:
-        """The object that stands in JSON."""
-        if d.get("__type__") == "solar":
-            return solar(d["event"], d["lat"], d["lon"])
-        return super().dict_to_object(d)
-
-
 def write_definition(app: Any, name: str, fields: Mapping[str, Any]) -> str:
     """An entry of ``beat_schedule`` as RedBeat stores it. Raises ConfigurationError."""
     try:
-        entry = RedBeatSchedulerEntry(**dict(fields, name=name, app=app))
-        text = json.dumps(
-            {
-                "name": entry.name,
-                "task": entry.task,
-                "args": entry.args,
-                "kwargs": entry.kwargs,
-                "options": entry.options,
-                "schedule": entry.schedule,
-                "enabled": entry.enabled,
-            },
-            cls=_Encoder,
-        )
+        text = redbeat_store.definition_of(app, name, fields)
         definition = read_definition(app, text)
         next_instant(definition.schedule, datetime.now(UTC))
         if not definition.task:
@@ -99,8 +64,7 @@ def write_definition(app: Any, name: str, fields: Mapping[str, Any]) -> str:
 @lru_cache(_DECODED_MAX)
 def read_definition(app: Any, text: str) -> Definition:
     """What RedBeat stored. Raises ValueError, TypeError or KeyError if it can't be read."""
-    stored = json.loads(text, cls=_Decoder)
-    entry = RedBeatSchedulerEntry(app=app, **stored)
+    entry = redbeat_store.entry_of(app, text)
     options = dict(entry.options)
     missed = _missed(entry.name, options.pop(MISSED, Missed.ONCE))
     return Definition(
@@ -118,16 +82,15 @@ def _missed(name: str, value: str) -> Missed:
 
 def write_meta(last: datetime, runs: int) -> str:
     """When an entry ran last. In UTC: RedBeat's format forgets which of two equal local times it was."""
-    return json.dumps({"last_run_at": last.astimezone(UTC), "total_run_count": runs}, cls=_Encoder)
+    return redbeat_store.meta_of(last.astimezone(UTC), runs)
 
 
 def read_meta(text: str, through: int) -> tuple[datetime | None, int]:
     """When an entry ran last by RedBeat's meta, or later by our record of it in us; and how often."""
-    meta = json.loads(text, cls=_Decoder) if text else {}
-    last: datetime | None = meta.get("last_run_at")
+    last, runs = redbeat_store.last_run_of(text)
     recorded = from_us(through)
     last = recorded if last is None or recorded > last else last
-    return (None if last == from_us(0) else last), int(meta.get("total_run_count") or 0)
+    return (None if last == from_us(0) else last), runs
 
 
 def from_us(instant: int) -> datetime:

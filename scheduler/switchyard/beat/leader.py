@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from kombu.exceptions import BatchPublishError, OperationalError
 from redis.exceptions import RedisError
 
+from switchyard.adapters.redbeat_store import DISABLED
 from switchyard.beat.clock import ServerClock
 from switchyard.beat.drafting import Drafted, Sender
 from switchyard.beat.entries import Entry
@@ -42,8 +43,8 @@ _SENDS = 1000
 #: costs little more than one for each.
 _SEND_AFTER = timedelta(seconds=0.01)
 _RECORD_WITHIN = 0.05
-#: How long an entry that is disabled or cannot be drafted is left alone, in seconds; the former is RedBeat's.
-_DISABLED, _BROKEN = 5.0, 60.0
+#: How long an entry that cannot be drafted is left alone, in seconds.
+_BROKEN = 60.0
 
 #: What breaks when the broker or the storage is away.
 CONNECTION_ERRORS = (OSError, RedisError, OperationalError, BatchPublishError)
@@ -158,7 +159,7 @@ class Leader:
         entries = {entry.key: entry for entry in self._storage.entries(list(picked), now)}
         for key, entry in entries.items():
             if not entry.definition.enabled:
-                self._rest(key, now, _DISABLED)
+                self._rest(key, now, DISABLED)
             else:
                 self._busy[key] = picked[key]
                 self._furthest = max(self._furthest, picked[key])
@@ -180,7 +181,7 @@ class Leader:
             if what is None:
                 self._note([Record.waits(entry, next_instant(definition.schedule, entry.last))], now)
                 return
-        except (ConfigurationError, ArithmeticError, RuntimeError, ValueError) as exc:
+        except ConfigurationError as exc:
             _log.error("Periodic entry %r has no next run: %s", definition.name, exc)
             del self._busy[entry.key]
             self._rest(entry.key, now, _BROKEN)

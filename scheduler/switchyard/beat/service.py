@@ -9,8 +9,8 @@ from typing import Any
 
 from celery.beat import Scheduler
 from celery.signals import beat_init
-from redbeat.schedulers import acquire_distributed_beat_lock
 
+from switchyard.adapters.redbeat_store import layout_of, leave_the_lock
 from switchyard.beat.clock import ServerClock
 from switchyard.beat.drafting import Sender
 from switchyard.beat.garbage import Garbage
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 def election_name(app: Any) -> str:
     """Of what the processes of an application elect a leader: of the storage that they share."""
-    return f"beat:{app.redbeat_conf.key_prefix}"
+    return f"beat:{layout_of(app).prefix}"
 
 
 class Beat:
@@ -58,8 +58,8 @@ class Beat:
 
     def run(self) -> None:
         """Stand for election and lead when elected, until :meth:`stop`; then resign at once."""
-        # Ours is the election; RedBeat would take its lock here, for up to half an hour.
-        beat_init.disconnect(acquire_distributed_beat_lock)
+        # Ours is the election.
+        leave_the_lock()
         beat_init.send(sender=self)
         _log.info("Stands for election; switchyard beat --list says who leads.")
         with self.election:

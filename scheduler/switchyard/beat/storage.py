@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
-from redbeat.schedulers import RedBeatConfig, ensure_conf, get_redis
 from redis import Redis
 from redis.exceptions import NoScriptError
 
+from switchyard.adapters.redbeat_store import DEFINITION, META, NEVER, client_for, layout_of
 from switchyard.beat.entries import Entry, read_definition, read_meta, to_us, write_definition, write_meta
 from switchyard.beat.instants import next_instant
 from switchyard.cluster.replies import text
@@ -24,8 +24,8 @@ from switchyard.lua import script
 
 #: Entries that one round trip reads or writes at most: some 100 kB.
 BATCH = 500
-#: The score of an entry that is never due again; RedBeat's convention.
-_NEVER = -1.0
+#: Up to which instant an entry's ticks were sent, in us: a field of the entry's hash that is ours.
+_THROUGH = "through"
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Record:
 
 def score(instant: datetime | None) -> float:
     """When an entry is due as the sorted set has it."""
-    return _NEVER if instant is None else instant.timestamp()
+    return NEVER if instant is None else instant.timestamp()
 
 
 class Storage:
@@ -63,17 +63,12 @@ class Storage:
     def __init__(self, app: Any, client: Redis) -> None:
         self._app = app
         self._client = client
-        self._conf: RedBeatConfig = ensure_conf(app)
+        self._layout = layout_of(app)
 
     @classmethod
     def open(cls, app: Any, broker: Redis) -> Storage:
         """Where ``redbeat_redis_url`` says, else on the broker."""
-        if app.conf.get("redbeat_redis_url"):
-            return cls(app, get_redis(app))
-        app.conf.update(redbeat_redis_url=app.conf.broker_write_url, redbeat_redis_options={})
-        # RedBeat can't read all of kombu's URLs; its own functions shall find this client too.
-        app.redbeat_redis = broker
-        return cls(app, broker)
+        return cls(app, client_for(app, broker))
 
     def install(self, entries: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
         """Take over ``beat_schedule``, and drop what an earlier one had and this one has not.
@@ -81,18 +76,18 @@ class Storage:
         A new entry goes on from ``now``. Raises ConfigurationError before anything is written.
         """
         definitions = {
-            self._conf.key_prefix + name: write_definition(self._app, name, fields)
+            self._layout.prefix + name: write_definition(self._app, name, fields)
             for name, fields in entries.items()
         }
-        known = {text(name) for name in self._client.smembers(self._conf.statics_key)}
+        known = {text(name) for name in self._client.smembers(self._layout.statics)}
         self._drop(known - set(entries))
         for keys in _batches(list(definitions)):
             self._install({key: definitions[key] for key in keys}, now)
         for names in _batches(list(entries)):
-            self._client.sadd(self._conf.statics_key, *names)
+            self._client.sadd(self._layout.statics, *names)
 
     def _install(self, definitions: Mapping[str, str], now: datetime) -> None:
-        scores = self._client.zmscore(self._conf.schedule_key, list(definitions))
+        scores = self._client.zmscore(self._layout.schedule, list(definitions))
         stored = self._read(list(definitions))
         with self._client.pipeline(transaction=False) as pipe:
             for (key, definition), (old, meta, through), at in zip(
@@ -102,27 +97,27 @@ class Storage:
                     continue
                 last, _ = read_meta(meta, through)
                 following = next_instant(read_definition(self._app, definition).schedule, last or now)
-                pipe.hset(key, "definition", definition)
-                pipe.hsetnx(key, "meta", write_meta(now, 0))
-                pipe.zadd(self._conf.schedule_key, {key: score(following)})
+                pipe.hset(key, DEFINITION, definition)
+                pipe.hsetnx(key, META, write_meta(now, 0))
+                pipe.zadd(self._layout.schedule, {key: score(following)})
             pipe.execute()
 
     def _drop(self, names: Iterable[str]) -> None:
         for batch in _batches(list(names)):
-            keys: list[str] = [self._conf.key_prefix + name for name in batch]
-            self._client.zrem(self._conf.schedule_key, *keys)
+            keys: list[str] = [self._layout.prefix + name for name in batch]
+            self._client.zrem(self._layout.schedule, *keys)
             self._client.delete(*keys)
-            self._client.srem(self._conf.statics_key, *batch)
+            self._client.srem(self._layout.statics, *batch)
 
     def is_empty(self) -> bool:
         """Whether nothing of any ``beat_schedule`` is here."""
-        return not self._client.exists(self._conf.statics_key)
+        return not self._client.exists(self._layout.statics)
 
     def counts(self, horizons: Sequence[float]) -> list[int]:
         """How many entries may be due up to each of these, in s of Unix time."""
         with self._client.pipeline(transaction=False) as pipe:
             for horizon in horizons:
-                pipe.zcount(self._conf.schedule_key, 0, horizon)
+                pipe.zcount(self._layout.schedule, 0, horizon)
             return [int(count) for count in pipe.execute()]
 
     def due(self, horizon: float, start: int = 0) -> list[tuple[str, float]]:
@@ -131,7 +126,7 @@ class Storage:
         With their scores: some are too early, none too late.
         """
         rows: Any = self._client.zrevrangebyscore(
-            self._conf.schedule_key, horizon, 0, start=start, num=BATCH, withscores=True
+            self._layout.schedule, horizon, 0, start=start, num=BATCH, withscores=True
         )
         return [(text(key), float(at)) for key, at in rows]
 
@@ -139,7 +134,7 @@ class Storage:
         """When these may be due, None if they are gone."""
         found: list[float | None] = []
         for batch in _batches(keys):
-            found += self._client.zmscore(self._conf.schedule_key, list(batch))
+            found += self._client.zmscore(self._layout.schedule, list(batch))
         return found
 
     def known(self, keys: Collection[str]) -> list[str]:
@@ -155,7 +150,7 @@ class Storage:
         for batch in _batches(keys):
             for key, (definition, meta, through) in zip(batch, self._read(batch), strict=True):
                 if not definition:
-                    self._client.zrem(self._conf.schedule_key, key)
+                    self._client.zrem(self._layout.schedule, key)
                 elif entry := self._entry(key, definition, meta, through, now):
                     found.append(entry)
         return found
@@ -164,7 +159,7 @@ class Storage:
         try:
             last, runs = read_meta(meta, through)
             if last is None:
-                self._client.hset(key, "meta", write_meta(now, 0))
+                self._client.hset(key, META, write_meta(now, 0))
             digest = hashlib.sha1(definition.encode(), usedforsecurity=False).hexdigest()
             return Entry(key, read_definition(self._app, definition), digest, last or now, runs)
         except (AttributeError, KeyError, TypeError, ValueError, ImproperlyConfigured) as exc:
@@ -174,17 +169,17 @@ class Storage:
     def _read(self, keys: Sequence[str]) -> list[tuple[str, str, int]]:
         with self._client.pipeline(transaction=False) as pipe:
             for key in keys:
-                pipe.hmget(key, "definition", "meta", "through")
+                pipe.hmget(key, DEFINITION, META, _THROUGH)
             rows = pipe.execute()
         return [(text(d or b""), text(m or b""), int(through or 0)) for d, m, through in rows]
 
     def keys(self) -> list[str]:
         """All entries, those due first in front."""
-        return [text(key) for key in self._client.zrange(self._conf.schedule_key, 0, -1)]
+        return [text(key) for key in self._client.zrange(self._layout.schedule, 0, -1)]
 
     def record(self, records: Sequence[Record]) -> None:
         """Record what was sent, at most BATCH entries; none goes back."""
-        keys = [self._conf.schedule_key, *(record.key for record in records)]
+        keys = [self._layout.schedule, *(record.key for record in records)]
         args = [part for record in records for part in _parts(record)]
         operation = script("beat/record")
         try:

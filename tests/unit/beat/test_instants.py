@@ -1,13 +1,21 @@
-"""The instants of schedules are Celery's own: compared with celery.beat's over a change of the clocks."""
+"""The instants of schedules are those of Celery 5.7, in every version, also over a change of the clocks.
+
+They are recorded in instants.json, by ``python -m tests.unit.beat.test_instants`` with Celery 5.7.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import groupby, pairwise
+from pathlib import Path
 from typing import Any
 
+import celery
 import pytest
 from celery import Celery
-from celery.schedules import crontab, schedule, solar
+from celery.schedules import BaseSchedule, crontab, schedule, solar
 from dateutil.rrule import DAILY
 from redbeat.schedules import rrule
 from switchyard.beat.instants import next_instant, skip
@@ -35,6 +43,34 @@ SCHEDULES = {
 }
 
 
+#: For each zone, schedule and night: the first instant, then how often which step follows, in seconds.
+RECORD = Path(__file__).with_name("instants.json")
+#: Celery sleeps in floats, and looks for the sun again from where it woke.
+CLOSE = {solar: timedelta(seconds=2)}
+
+#: Before 5.7 Celery itself is an hour early, late or silent on such a night.
+needs_right_celery = pytest.mark.skipif(
+    celery.VERSION < (5, 7), reason="Celery before 5.7 is an hour off when clocks change: nothing to compare"
+)
+each_night = pytest.mark.parametrize(
+    ("zone", "name", "night"),
+    [
+        (zone, name, night)
+        for zone, nights in CHANGES.items()
+        for name in SCHEDULES
+        for night in range(len(nights))
+    ],
+)
+
+
+def schedule_in(zone: str, name: str) -> Any:
+    app = Celery("t", set_as_current=False)
+    app.conf.timezone = zone
+    what = SCHEDULES[name]()
+    what.app = app
+    return what
+
+
 def celerys(what: Any, start: datetime, end: datetime) -> list[datetime]:
     """When celery.beat would send: it sleeps for as long as is_due says, and runs at once."""
     now = last = start
@@ -46,7 +82,6 @@ def celerys(what: Any, start: datetime, end: datetime) -> list[datetime]:
             found.append(now)
             last = now
         now += timedelta(seconds=max(seconds, 0.000_001))
-    what.nowfun = None
     return found
 
 
@@ -58,26 +93,41 @@ def ours(what: Any, start: datetime, end: datetime) -> list[datetime]:
     return found
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
-@pytest.mark.parametrize("zone", CHANGES)
-def test_instants_are_celerys(zone: str, name: str) -> None:
-    """An entry would run at another time than with celery beat, twice, or not at all on such a night."""
-    app = Celery("t", set_as_current=False)
-    app.conf.timezone = zone
-    what = SCHEDULES[name]()
-    what.app = app
-    for start in CHANGES[zone]:
-        end = start + timedelta(days=2)
-        expected, found = celerys(what, start, end), ours(what, start, end)
-        assert found, "nothing is due, so nothing is compared"
-        assert len(found) == len(expected)
-        # Celery sleeps in floats, and looks for the sun again from where it woke.
-        for mine, theirs in zip(found, expected, strict=True):
-            assert abs(mine - theirs) < timedelta(seconds=2 if isinstance(what, solar) else 0.01)
+def recorded(zone: str, name: str, night: int) -> Iterator[datetime]:
+    """What is in the record, instant by instant."""
+    first, *steps = json.loads(RECORD.read_text())[zone][name][night]
+    instant = datetime.fromisoformat(first)
+    yield instant
+    for count, seconds in steps:
+        for _ in range(count):
+            instant += timedelta(seconds=seconds)
+            yield instant
+
+
+def same(found: list[datetime], expected: list[datetime], what: Any) -> bool:
+    close = CLOSE.get(type(what), timedelta(milliseconds=10))
+    return len(found) == len(expected) and all(
+        abs(a - b) < close for a, b in zip(found, expected, strict=True)
+    )
+
+
+@each_night
+def test_instants_are_the_same_in_every_version_of_celery(zone: str, name: str, night: int) -> None:
+    """Broken if leaders of two versions give one tick two ids, and it is sent twice, or never."""
+    what, start = schedule_in(zone, name), CHANGES[zone][night]
+    assert same(ours(what, start, start + timedelta(days=2)), list(recorded(zone, name, night)), what)
+
+
+@needs_right_celery
+@each_night
+def test_instants_are_celerys(zone: str, name: str, night: int) -> None:
+    """Broken if an entry runs at another time than with celery beat, twice, or not at all on such a night."""
+    what, start = schedule_in(zone, name), CHANGES[zone][night]
+    assert same(celerys(what, start, start + timedelta(days=2)), list(recorded(zone, name, night)), what)
 
 
 def test_an_instant_does_not_depend_on_who_asks_when() -> None:
-    """Two leaders would give one tick two ids, and it would be sent twice."""
+    """Broken if two leaders give one tick two ids, and it is sent twice."""
     app = Celery("t", set_as_current=False)
     what = schedule(7.5, app=app)
     start = datetime(2026, 1, 1, 0, 0, 0, 123456, UTC)
@@ -97,14 +147,46 @@ def test_a_schedule_of_redbeat_ends() -> None:
     assert next_instant(what, start + timedelta(days=2)) is None
 
 
-def test_a_schedule_that_stands_still_is_refused() -> None:
-    """The leader would send one entry for ever, and no other."""
-    with pytest.raises(ConfigurationError, match="interval above zero"):
-        next_instant(schedule(0, app=Celery("t", set_as_current=False)), datetime.now(UTC))
-
-
 def test_an_interval_keeps_its_step_over_an_outage() -> None:
     """What runs at each full hour would run at another minute for ever after an outage."""
     what = schedule(3600, app=Celery("t", set_as_current=False))
     start = datetime(2026, 1, 1, tzinfo=UTC)
     assert skip(what, start, start + timedelta(hours=5, minutes=7)) == start + timedelta(hours=5)
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_schedule_that_stands_still_is_refused(relative: bool) -> None:
+    """Broken if the leader sends one entry for ever, and no other."""
+    with pytest.raises(ConfigurationError, match="interval above zero"):
+        next_instant(schedule(0, relative, app=Celery("t", set_as_current=False)), datetime.now(UTC))
+
+
+class Mine(BaseSchedule):
+    """A schedule of somebody's that fails."""
+
+    def remaining_estimate(self, last_run_at: datetime) -> timedelta:
+        """As a bug in it would."""
+        raise KeyError("opening hours")
+
+
+def test_a_schedule_that_fails_is_refused() -> None:
+    """Broken if one bad schedule ends the leader, and so all periodic tasks."""
+    with pytest.raises(ConfigurationError, match="does not say when it is due: 'opening hours'"):
+        next_instant(Mine(app=Celery("t", set_as_current=False)), datetime.now(UTC))
+
+
+def record() -> None:
+    """Write the record from what Celery does."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for zone, nights in CHANGES.items():
+        for name in SCHEDULES:
+            for start in nights:
+                instants = celerys(schedule_in(zone, name), start, start + timedelta(days=2))
+                steps = groupby(round((b - a).total_seconds(), 1) for a, b in pairwise(instants))
+                row = [instants[0].isoformat(), *([len(list(equal)), step] for step, equal in steps)]
+                found.setdefault(zone, {}).setdefault(name, []).append(row)
+    RECORD.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    record()

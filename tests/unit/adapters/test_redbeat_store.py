@@ -1,0 +1,74 @@
+"""What we rely on of RedBeat: its fields, its JSON, its keys, and the lock that we do not want."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from celery import Celery
+from celery.schedules import crontab, solar
+from celery.signals import beat_init
+from redbeat import RedBeatSchedulerEntry
+from redbeat.schedulers import acquire_distributed_beat_lock
+from switchyard.adapters import redbeat_store
+
+LAST = datetime(2026, 1, 2, 3, 4, 5, 678, UTC)
+
+
+@pytest.fixture
+def app() -> Celery:
+    made = Celery("t", set_as_current=False)
+    made.conf.update(
+        redbeat_redis_url="redis://nowhere", redbeat_redis_options={}, redbeat_key_prefix="mine:"
+    )
+    return made
+
+
+def test_keys_are_redbeats(app: Celery) -> None:
+    """Broken if entries that redbeat's own programs wrote are not found."""
+    layout = redbeat_store.layout_of(app)
+    assert (layout.prefix, layout.schedule, layout.statics) == ("mine:", "mine::schedule", "mine::statics")
+    entry = RedBeatSchedulerEntry("one", "noop", crontab(app=app), app=app)
+    assert entry.key == layout.prefix + "one"
+
+
+def test_redbeat_reads_what_we_write(app: Celery) -> None:
+    """Broken if an older program that adds or changes entries fails on ours."""
+    fields = {"task": "noop", "schedule": crontab(minute="5"), "args": (1,), "options": {"queue": "a"}}
+    stored = RedBeatSchedulerEntry.decode_definition(redbeat_store.definition_of(app, "one", fields))
+    assert (stored["name"], stored["task"], stored["args"]) == ("one", "noop", [1])
+    assert (stored["options"], stored["enabled"]) == ({"queue": "a"}, True)
+    assert str(stored["schedule"]) == str(fields["schedule"])
+    meta = RedBeatSchedulerEntry.decode_meta(redbeat_store.meta_of(LAST, 7))
+    assert meta == {"last_run_at": LAST, "total_run_count": 7}
+
+
+def test_what_was_written_is_read(app: Celery) -> None:
+    """Broken if an entry loses its task, its schedule or its last run in the storage."""
+    fields = {"task": "noop", "schedule": solar("sunset", 52.5, 13.4), "kwargs": {"n": 1}}
+    entry = redbeat_store.entry_of(app, redbeat_store.definition_of(app, "one", fields))
+    assert (entry.name, entry.task, entry.kwargs, entry.enabled) == ("one", "noop", {"n": 1}, True)
+    assert entry.schedule == fields["schedule"]
+    assert redbeat_store.last_run_of(redbeat_store.meta_of(LAST, 7)) == (LAST, 7)
+    assert redbeat_store.last_run_of("") == (None, 0)
+    assert redbeat_store.last_run_of('{"last_run_at": null}') == (None, 0)
+
+
+def test_what_cannot_be_read_is_an_error_of_a_known_kind(app: Celery) -> None:
+    """Broken if one bad entry ends the leader."""
+    for text in ("{", "[]", "{}", json.dumps({"name": "one", "task": "noop", "schedule": 1, "strange": 1})):
+        with pytest.raises((AttributeError, KeyError, TypeError, ValueError)):
+            str(redbeat_store.entry_of(app, text).schedule.tz)
+
+
+def test_redbeats_lock_is_left_alone() -> None:
+    """Broken if beat waits for a lock of RedBeat's, for up to half an hour, before it stands for election."""
+
+    def listeners() -> list[object]:
+        return [receiver() for _, receiver in beat_init.receivers]
+
+    assert acquire_distributed_beat_lock in listeners()
+    redbeat_store.leave_the_lock()
+    assert acquire_distributed_beat_lock not in listeners()
+    beat_init.connect(acquire_distributed_beat_lock)
