@@ -47,10 +47,11 @@ test-timing: $(STAMP)  ## the tests that bound a time
 coverage: $(STAMP)  ## which lines and branches the unit and integration tests reach
 	$(PYTEST) $(PARALLEL) -m "not timing" --cov --cov-branch --cov-report=term:skip-covered tests/unit tests/integration
 
-lint: $(STAMP) typecheck  ## format, lint, types, who imports whom
+lint: $(STAMP) typecheck  ## format, lint, types, who imports whom, Lua
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.lua_lint
 
 typecheck: $(STAMP)  ## mypy --strict
 	$(BIN)/mypy

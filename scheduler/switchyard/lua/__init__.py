@@ -52,10 +52,18 @@ def script(name: str, names: Names = ()) -> Script:
 
     Raises BrokenScript if it needs a function or a name that there is not, or includes go in a circle.
     """
-    files = list(_in_order(name, ()))
+    files = files_of(name)
     parts = [_spelt(files, dict(names)), *(file.text for file in files)]
     source = "\n".join(parts).encode()
     return Script(name, source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
+
+
+def files_of(name: str) -> list[LuaFile]:
+    """The file of an operation, last, behind all that it includes; what it needs stands before it.
+
+    Raises BrokenScript as :func:`script` does.
+    """
+    return list(_in_order(name, ()))
 
 
 def operations() -> list[str]:
