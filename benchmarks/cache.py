@@ -85,7 +85,7 @@ def _pipelined(bare: RedisCluster) -> list[object]:
     pipe = bare.pipeline()
     for key in _KEYS:
         pipe.get(key)
-    return pipe.execute()
+    return list(pipe.execute())
 
 
 def _pairs(

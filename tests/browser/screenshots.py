@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def _cluster(folder: Path) -> Iterator[tuple[Server, Site]]:
             )
             stack.enter_context(node)
         for name in NODES:
-            wait_until(lambda name=name: is_up(server, name), f"{name} is up", timeout=90)
+            wait_until(partial(is_up, server, name), f"{name} is up", timeout=90)
         yield server, site
 
 

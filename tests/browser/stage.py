@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from celery import Celery
@@ -52,7 +53,7 @@ def running(folder: Path) -> Iterator[Stage]:
         shown = stack.enter_context(dashboard_process(server, folder / "dashboard.log"))
         read_only = stack.enter_context(dashboard_process(server, folder / "read-only.log", *_READ_ONLY))
         for name in nodes:
-            wait_until(lambda name=name: is_up(server, name), f"{name} is up", timeout=60)
+            wait_until(partial(is_up, server, name), f"{name} is up", timeout=60)
         app = make_app(server.url())
         stack.callback(app.close)
         join(state_of(server), HOSTILE, HOSTILE, {HOSTILE: HOSTILE})

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.browser.stage import Stage, bury
 from tests.support.nodes import state_of
 
 #: Every page of ours that is about no single thing.
 PAGES = ("nodes", "queues", "dead", "timeline")
-_PHONE = {"width": 375, "height": 812}
+_PHONE: ViewportSize = {"width": 375, "height": 812}
 
 
 @pytest.fixture

@@ -216,11 +216,11 @@ def _break(wishes: Wishes, candidates: Candidates, state: State, election: str) 
 def _leader_after(term: int, state: State, election: str) -> Lead:
     """A dead leader stands in Redis until its lease ends; this is the one after it."""
 
-    def found() -> Lead | None:
+    def found() -> list[Lead]:
         leader = lead(state, election)
-        return leader if leader is not None and leader.term > term else None
+        return [leader] if leader is not None and leader.term > term else []
 
-    return wait_until(found, f"somebody leads after term {term}", timeout=_STARTS)
+    return wait_until(found, f"somebody leads after term {term}", timeout=_STARTS)[0]
 
 
 def judge(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import redis
 from switchyard.cluster.depths import shared_lists
@@ -16,6 +17,7 @@ from switchyard.models import NodeState
 
 from tests.chaos.app import QUEUE
 from tests.chaos.verdict import Loss
+from tests.support.replies import text, texts
 
 KEYS = Keys()
 #: Between two samples of all nodes, in seconds.
@@ -37,13 +39,12 @@ def held(client: redis.Redis, node: str) -> frozenset[str]:
 def left(client: redis.Redis, nodes: Iterable[str]) -> dict[str, str]:
     """Where every task is that Redis still has: of ours and of stock alike."""
     found = {task_of(entry): "unacked" for entry in client.hvals("unacked")}
-    lists = [*shared_lists(KEYS, QUEUE), *map(bytes.decode, client.zrange(KEYS.waiting, 0, -1))]
+    lists = [*shared_lists(KEYS, QUEUE), *texts(client.zrange(KEYS.waiting, 0, -1))]
     found |= {task_of(entry): "waiting" for key in lists for entry in client.lrange(key, 0, -1)}
     for node in nodes:
         found |= dict.fromkeys(held(client, node), "held")
-    for receipt in client.zrange(KEYS.dead, 0, -1):
-        message = client.hget(KEYS.dead_entry(receipt.decode()), "message")
-        found[task_of(message or b"")] = "dead"
+    for receipt in texts(client.zrange(KEYS.dead, 0, -1)):
+        found[task_of(client.hget(KEYS.dead_entry(receipt), "message") or b"")] = "dead"
     return found
 
 
@@ -66,9 +67,10 @@ def not_up(client: redis.Redis, names: Iterable[str]) -> list[str]:
 
 def losses(client: redis.Redis, offset: float) -> list[Loss]:
     """Every time that the cluster declared a node lost. ``offset`` makes wall seconds monotonic ones."""
+    events: Any = client.xrange(KEYS.events, count=_EVENTS)
     return [
         Loss(event[b"node"].decode(), int(stamp.partition(b"-")[0]) / 1000 + offset)
-        for stamp, event in client.xrange(KEYS.events, count=_EVENTS)
+        for stamp, event in events
         if event[b"kind"] == b"lost"
     ]
 
@@ -117,11 +119,11 @@ class Watch:
             self.over_claimed.append(f"{node}: {claims} claims > {slots} slots at {at:.1f}")
 
 
-def task_of(entry: bytes) -> str:
+def task_of(entry: object) -> str:
     """The task's id, out of a message, an inbox member, a claim or kombu's unacked entry."""
-    text = entry.decode()
+    said = text(entry)
     with suppress(ValueError, TypeError, LookupError):
-        if text.startswith("["):
-            return str(json.loads(text)[0]["headers"]["id"])
-        return str(json.loads(text[text.index('{"') :])["headers"]["id"])
-    return text[:80]
+        if said.startswith("["):
+            return str(json.loads(said)[0]["headers"]["id"])
+        return str(json.loads(said[said.index('{"') :])["headers"]["id"])
+    return said[:80]

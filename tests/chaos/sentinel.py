@@ -109,7 +109,7 @@ class Sentinels:
     def _knows_all(self, port: int) -> bool:
         client = redis.Redis(port=port, socket_timeout=1)
         try:
-            state = client.sentinel_master(MASTER)
+            state: Any = client.sentinel_master(MASTER)
             replicas = client.sentinel_slaves(MASTER)
         finally:
             client.close()

@@ -11,7 +11,7 @@ from celery import Celery, chain, chord, group
 from celery.exceptions import TaskRevokedError
 from kombu import Exchange, Queue
 
-from tests.support.nodes import node_of, state_of, worker
+from tests.support.nodes import known, node_of, state_of, worker
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 
@@ -121,7 +121,7 @@ def test_consumers_come_and_go_at_run_time(app: Celery, clean_valkey: Server, tm
     """Tasks would be placed on a node that no longer serves their queue, and stay there."""
     with worker(clean_valkey, tmp_path):
         app.control.add_consumer("extra", reply=True, timeout=2)
-        wait_until(lambda: "extra" in node_of(clean_valkey, "n1").queues, "the cluster knows the queue")
+        wait_until(lambda: "extra" in known(clean_valkey, "n1").queues, "the cluster knows the queue")
         assert call(app, "add", 1, 1, queue="extra") == 2
         app.control.cancel_consumer("extra", reply=True, timeout=2)
         app.tasks["add"].apply_async((1, 1), queue="extra")
@@ -197,7 +197,7 @@ def test_a_retry_keeps_the_callers_placement(app: Celery, clean_valkey: Server, 
             lambda: {n.name: n.load.done for n in state_of(clean_valkey).snapshot()}["gpu"] == 15,
             f"on gpu: {done}",
         )
-        assert node_of(clean_valkey, "plain").load.done == 0
+        assert known(clean_valkey, "plain").load.done == 0
 
 
 def test_stock_producer_and_stock_worker_share_the_broker(clean_valkey: Server, tmp_path: Path) -> None:

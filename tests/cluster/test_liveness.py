@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import switchyard
 from celery import Celery
-from switchyard.models import NodeState
 
 from tests.support import servers
 from tests.support.app import make_app
@@ -213,7 +212,7 @@ def test_a_message_that_is_no_message_is_set_aside(app: Celery, clean_valkey: Se
         assert app.tasks["add"].delay(1, 1).get(timeout=TIMEOUT) == 2
         state = state_of(clean_valkey)
         wait_until(lambda: len(state.dead_receipts()) == 4, "all four are set aside")
-        assert node_of(clean_valkey, "n1").state is NodeState.UP
+        assert is_up(clean_valkey, "n1")
         wait_until(lambda: outstanding(clean_valkey) == 0, "no claim is left")
 
 

@@ -11,6 +11,7 @@ import pytest
 from celery import Celery
 
 from tests.support.nodes import WorkerProcess, state_of, worker
+from tests.support.replies import texts
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 
@@ -49,5 +50,5 @@ def test_a_rolling_restart_loses_and_doubles_nothing(
         wait_until(
             lambda: sum(n.outstanding for n in state_of(clean_valkey).snapshot()) == 0, "all is settled"
         )
-    ran = Counter(task.decode() for task in ledger.lrange("rolling", 0, -1))
+    ran = Counter(texts(ledger.lrange("rolling", 0, -1)))
     assert ran == Counter(published)

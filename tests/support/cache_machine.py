@@ -64,7 +64,7 @@ class CacheMachine(RuleBasedStateMachine):
             server.kill()
         self._folder.cleanup()
 
-    def set(self, client: int, key: str) -> None:
+    def set_one(self, client: int, key: str) -> None:
         """Set a key."""
         self.written += 1
         assert self.caches[client].set(key, self.written)
@@ -167,7 +167,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.servers[number].pause()
         try:
             for _ in range(breaker.FAILURES + 1):  # the last one is not sent to the paused server at all
-                self.set(0, key)
+                self.set_one(0, key)
             self.delete(0, other)
         finally:
             self.servers[number].resume()

@@ -11,6 +11,7 @@ from switchyard.cluster.keys import Keys
 from switchyard.cluster.state import State
 from switchyard.models import Load, Placement, Selector
 
+from tests.support.replies import texts
 from tests.support.servers import Server
 
 #: Long enough that no lease runs out by itself while a test runs, in ms.
@@ -39,7 +40,7 @@ class Cluster:
         queues: Sequence[str] = ("q",),
     ) -> str:
         """Register a node."""
-        fields = {
+        fields: dict[str, str | int] = {
             "slots": limit,
             "limit": limit,
             "queues": json.dumps(queues),
@@ -82,7 +83,7 @@ class Cluster:
 
     def shared(self) -> list[str]:
         """Messages on the shared queue, the one to be claimed next first."""
-        return [message.decode() for message in reversed(self.state.client.lrange("q", 0, -1))]
+        return texts(reversed(self.state.client.lrange("q", 0, -1)))
 
     def outstanding(self, name: str) -> int:
         """Inbox and claims of a node."""

@@ -156,7 +156,7 @@ def dashboard_process(server: Server, log: Path, *options: str, **env: str) -> I
     ]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, env=environment(server, **env), cwd=ROOT, stdout=out, stderr=subprocess.STDOUT
+            command, env=environment(server) | env, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT
         )
     try:
         site = Site(port)

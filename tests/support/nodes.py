@@ -62,6 +62,13 @@ def node_of(server: Server, name: str, db: int = 0) -> Node | None:
     return next((node for node in state_of(server, db).snapshot() if node.name == name), None)
 
 
+def known(server: Server, name: str, db: int = 0) -> Node:
+    """The node, which the cluster must know."""
+    node = node_of(server, name, db)
+    assert node is not None, f"the cluster does not know {name}"
+    return node
+
+
 def is_up(server: Server, name: str, db: int = 0) -> bool:
     """Whether the cluster lists the node as up."""
     node = node_of(server, name, db)

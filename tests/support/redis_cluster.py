@@ -57,7 +57,7 @@ def move(nodes: list[Server], slot: int, target: Server) -> None:
 
 def _agrees(node: Server, count: int) -> bool:
     info = _call(node, "CLUSTER INFO")
-    return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(count)
+    return bool(info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(count))
 
 
 def _call(node: Server, *command: str | int) -> Any:

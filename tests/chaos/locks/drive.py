@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.chaos import processes
@@ -85,7 +86,7 @@ def _inflict(
         ready = crew.healthy()
         pid = holder if holder in ready and draw.random() < 0.6 else draw.choice(ready)
         strike(crew, pid, draw, wishes.ttl)
-        _wait(crew, wishes.ttl + 2 * GRACE, meanwhile, lambda n=seen: _begun(ledger, n, begins))
+        _wait(crew, wishes.ttl + 2 * GRACE, meanwhile, partial(_begun, ledger, seen, begins))
     crew.resume(all_of_them=True)
     time.sleep(wishes.ttl)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import redis
 
+from tests.support.replies import texts
+
 #: A write counts only with the highest token seen, which reading counts as well. What is written must be one
 #: more than what was there: less would mean that the counter went back.
 _RECORD = """
@@ -63,7 +65,7 @@ class Ledger:
 
     def since(self, start: int) -> list[Event]:
         """The events from the given one on."""
-        return [_event(line.decode()) for line in self._client.lrange("events", start, -1)]
+        return [_event(line) for line in texts(self._client.lrange("events", start, -1))]
 
 
 def _event(line: str) -> Event:

@@ -80,7 +80,7 @@ def ticks(server: Server) -> list[str]:
 def leading(server: Server) -> int | None:
     """The process that leads."""
     found = lead(state_of(server), "beat:redbeat:")
-    return found and found.pid
+    return found.pid if found else None
 
 
 def test_the_example_runs_and_the_standby_takes_over(shop: Path, clean_valkey: Server) -> None:

@@ -21,6 +21,7 @@ from switchyard.cached_tasks.flights import Flight, Stage
 from tests.support import servers
 from tests.support.app import make_app
 from tests.support.nodes import environment, is_up, node_of, state_of, worker
+from tests.support.replies import texts
 from tests.support.servers import Server, free_port
 from tests.support.waiting import wait_until
 
@@ -43,7 +44,7 @@ def shop(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 
 def runs(server: Server, sku: str) -> list[str]:
     """Ids of the tasks that ran the body."""
-    return [task_id.decode() for task_id in server.client(63).lrange(f"price {sku}", 0, -1)]
+    return texts(server.client(63).lrange(f"price {sku}", 0, -1))
 
 
 def close(app: Celery) -> None:
@@ -268,7 +269,7 @@ def test_nodes_tell_how_warm_they_are(shop: Celery, valkey: Server) -> None:
     shop.tasks["price"].delay("warm").get(timeout=TIMEOUT)
 
     def grown(name: str) -> bool:
-        return figures(valkey, name).get("near_hits", 0) > before[name].get("near_hits", 0)
+        return bool(figures(valkey, name).get("near_hits", 0) > before[name].get("near_hits", 0))
 
     def every_node_has() -> bool:
         for _ in range(5):

@@ -171,8 +171,8 @@ def test_a_server_that_comes_back_with_old_data_gives_nobody_an_old_value(
     writer.set_many(dict.fromkeys(KEYS[30:40], "while away"))
     assert all(map(writer.delete, KEYS[40:50]))
     servers[0].start()
-    present = dict.fromkeys(KEYS[:20], "before the kill") | dict.fromkeys(KEYS[30:40], "while away")
-    present |= {key: VALUES[key] for key in KEYS[50:]}
+    present: dict[str, object] = {key: VALUES[key] for key in KEYS[50:]}
+    present |= dict.fromkeys(KEYS[:20], "before the kill") | dict.fromkeys(KEYS[30:40], "while away")
     # One key of each kind at once: reading all of them would mend all of them.
     for key in (KEYS[0], KEYS[20], KEYS[30], KEYS[40], KEYS[50]):
         assert reader.get(key) == present.get(key)
@@ -287,7 +287,7 @@ def test_one_of_many_callers_computes(open_cache: Open) -> None:
     got: list[str] = []
     threads = [
         threading.Thread(
-            target=lambda cache=cache: got.append(cache.get_or_compute("cold", compute))  # type: ignore[misc]
+            target=lambda cache: got.append(cache.get_or_compute("cold", compute)), args=(cache,)
         )
         for cache in caches * 5
     ]

@@ -23,6 +23,7 @@ from switchyard.cluster.state import State
 from switchyard.models import Placement, Selector, Tick
 
 from tests.support.cluster import LEASE_MS, Cluster
+from tests.support.replies import text, texts
 from tests.support.servers import Server
 
 MAX_DELIVERIES = 3
@@ -225,17 +226,15 @@ class Machine(RuleBasedStateMachine):
     def _everywhere(self) -> Counter[str]:
         """Each message in Redis and how often it is there."""
         state = self.cluster.state
-        found: list[bytes] = state.client.lrange("q", 0, -1)
+        found = texts(state.client.lrange("q", 0, -1))
         for key in state.wait_lists():
-            found += state.client.lrange(key, 0, -1)
+            found += texts(state.client.lrange(key, 0, -1))
         for name in ("a", "b", "c"):
-            found += [
-                member.rpartition(b"m")[2] for member in state.client.zrange(state.keys.inbox(name), 0, -1)
-            ]
-            found += [entry.rpartition(b"m")[2] for entry in state.client.hvals(state.keys.claims(name))]
-        for receipt in state.client.zrange(state.keys.dead, 0, -1):
-            found.append(state.client.hget(state.keys.dead_entry(receipt.decode()), "message"))
-        return Counter("m" + message.decode().removeprefix("m") for message in found)
+            found += texts(state.client.zrange(state.keys.inbox(name), 0, -1))
+            found += texts(state.client.hvals(state.keys.claims(name)))
+        for receipt in texts(state.client.zrange(state.keys.dead, 0, -1)):
+            found.append(text(state.client.hget(state.keys.dead_entry(receipt), "message")))
+        return Counter("m" + entry.rpartition("m")[2] for entry in found)
 
 
 @pytest.mark.timeout(300)

@@ -7,6 +7,7 @@ from switchyard.cluster.replies import Crash
 from switchyard.models import NodeState, Selector
 
 from tests.support.cluster import Cluster
+from tests.support.replies import texts
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 
@@ -254,8 +255,8 @@ def test_a_message_that_nodes_keep_dying_on_is_given_up(cluster: Cluster) -> Non
         reaped = cluster.state.reap(name, 3)
     assert reaped.given_up == 1
     assert cluster.shared() == []
-    [receipt] = cluster.state.client.zrange(cluster.state.keys.dead, 0, -1)
-    entry = cluster.state.client.hgetall(cluster.state.keys.dead_entry(receipt.decode()))
+    [receipt] = texts(cluster.state.client.zrange(cluster.state.keys.dead, 0, -1))
+    entry = cluster.state.client.hgetall(cluster.state.keys.dead_entry(receipt))
     assert entry[b"message"] == b"poison"
     assert entry[b"home"] == b"q"
 

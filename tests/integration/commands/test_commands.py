@@ -257,7 +257,7 @@ def test_check_finds_lost_nodes_and_tasks_that_nobody_will_run(server: Server) -
 def test_check_finds_a_server_that_may_throw_tasks_away(server: Server) -> None:
     """The first full memory would lose tasks without a word."""
     client = server.client()
-    before = client.config_get("maxmemory-policy")["maxmemory-policy"]
+    before = str(client.config_get("maxmemory-policy")["maxmemory-policy"])
     client.config_set("maxmemory-policy", "allkeys-lru")
     try:
         (problem,) = problems(read("check", "--broker", server.url(), code=1))

@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
+import redis
 import switchyard
 from switchyard.coordination import clock
 from switchyard.errors import ConfigurationError, LockLost, LockNotAcquired, NoQuorum
@@ -92,14 +94,19 @@ def test_the_line_is_first_come_first_served_and_a_bell_wakes_the_first(server: 
 
     threads = [threading.Thread(target=wait_for_it, args=(number,)) for number in range(5)]
     with switchyard.lock("x", servers=[server.url()]):
-        for number, thread in enumerate(threads):
+        for number, thread in enumerate(threads, start=1):
             thread.start()
-            wait_until(lambda n=number: waiting(server) == n + 1, "it is in the line")
+            wait_until(partial(stand, number, server), "it is in the line")
         with pytest.raises(LockNotAcquired):
             switchyard.lock("x", servers=[server.url()]).acquire()
     for thread in threads:
         thread.join(20)
     assert order == [0, 1, 2, 3, 4]
+
+
+def stand(number: int, server: Server) -> bool:
+    """Whether so many stand in the line."""
+    return waiting(server) == number
 
 
 def waiting(server: Server) -> int:
@@ -301,7 +308,7 @@ def test_one_of_three_down_goes_on_and_two_down_is_refused(three: Three) -> None
 
 def can_lock(urls: list[str]) -> bool:
     """Whether two of the three remember for a ttl, so that one that is down does not matter."""
-    clients = [servers.redis.Redis.from_url(url) for url in urls]
+    clients = [redis.Redis.from_url(url) for url in urls]
     now = clients[0].time()[0] * 1000
     return all(now - int(client.hget("{switchyard}:memory", "since") or now) > 2500 for client in clients)
 

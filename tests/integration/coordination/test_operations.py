@@ -10,6 +10,7 @@ from switchyard.cluster.keys import Keys
 from switchyard.coordination import voter as voter_module
 from switchyard.coordination.voter import Voter
 
+from tests.support.replies import text, texts
 from tests.support.servers import Server
 
 SUBJECT = "lock:x"
@@ -108,9 +109,9 @@ class Machine(RuleBasedStateMachine):
             return
         client, keys = self.voter.client, self.voter.keys
         holder = client.hget(keys.grant(SUBJECT), "owner")
-        assert (holder.decode() if holder else None) == self.holder
-        dead = {m for m, at in client.zrange(keys.waiters(SUBJECT), 0, -1, withscores=True) if at == 1}
-        line = [m.decode() for m in client.zrange(keys.line(SUBJECT), 0, -1) if m not in dead]
+        assert (text(holder) if holder else None) == self.holder
+        dead = texts(client.zrangebyscore(keys.waiters(SUBJECT), 1, 1))
+        line = [m for m in texts(client.zrange(keys.line(SUBJECT), 0, -1)) if m not in dead]
         assert line == self.line
         lasting = {keys.number.encode(), keys.memory.encode()}
         assert all(client.pttl(key) > 0 for key in client.scan_iter() if key not in lasting)
@@ -122,7 +123,7 @@ class Machine(RuleBasedStateMachine):
     def _rings(self, but: str = "") -> None:
         """Whoever may take it now has been told."""
         keys, client = self.voter.keys, self.voter.client
-        first = next(iter(client.zrange(keys.line(SUBJECT), 0, 0)), b"").decode()
+        first = next(iter(texts(client.zrange(keys.line(SUBJECT), 0, 0))), "")
         if self.holder is None and first and first != but:
             assert client.lpop(keys.turn(first)) == b"1"
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from click.testing import CliRunner
+from flower.options import options as flowers
 from flower.urls import handlers as flowers_handlers
 from flower.urls import settings
 from switchyard.errors import ConfigurationError
@@ -23,8 +24,8 @@ from tests.support.cluster import Cluster
 from tests.support.dashboard import basic, dashboard
 from tests.support.servers import Server
 
-LOGIN = {"basic_auth": ["ann:secret"]}
-OAUTH = {"auth": ".*@example.com", "auth_provider": "flower.views.auth.GithubLoginHandler"}
+LOGIN: dict[str, Any] = {"basic_auth": ["ann:secret"]}
+OAUTH: dict[str, Any] = {"auth": ".*@example.com", "auth_provider": "flower.views.auth.GithubLoginHandler"}
 ACTIONS = (
     "/api/nodes/n1/drain",
     "/api/nodes/n1/resume",
@@ -183,10 +184,10 @@ def test_our_answers_carry_a_content_security_policy(app: Celery) -> None:
 @pytest.fixture
 def _restored() -> Iterator[None]:
     """Flower has one set of options for the whole process: leave it as it was."""
-    before = options.options.as_dict()
+    before = flowers.as_dict()
     yield
     for name, value in before.items():
-        options.options._options[name.replace("_", "-")]._value = value
+        flowers._options[name.replace("_", "-")]._value = value
 
 
 # -- starting ----------------------------------------------------------------------------------------------

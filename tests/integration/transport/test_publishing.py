@@ -13,6 +13,7 @@ from celery import Celery
 
 from tests.support.app import make_app
 from tests.support.cluster import LEASE_MS, Cluster
+from tests.support.replies import text, texts
 from tests.support.servers import Server
 
 
@@ -128,7 +129,7 @@ def test_a_batch_places_and_loses_nothing(app: Celery, cluster: Cluster, server:
 def test_a_message_on_the_shared_queue_is_kombus_own(app: Celery, server: Server) -> None:
     """A stock worker could not run what we publish."""
     app.tasks["add"].apply_async((1, 2), placement={"strategy": "least_load"})
-    message = json.loads(server.client().rpop("celery"))
+    message = json.loads(text(server.client().rpop("celery")))
     assert message["headers"]["task"] == "add"
     assert "placement" not in message["properties"]
     assert message["properties"]["delivery_info"] == {"exchange": "", "routing_key": "celery"}
@@ -156,7 +157,7 @@ def test_a_global_key_prefix_is_kept_apart(server: Server) -> None:
         app.tasks["noop"].apply_async(producer=producer)
     client = server.client()
     assert client.llen("shop-celery") == 2
-    assert {key.decode()[:5] for key in client.keys("*")} == {"shop-"}
+    assert {key[:5] for key in texts(client.keys("*"))} == {"shop-"}
     app.close()
 
 

@@ -77,7 +77,7 @@ def test_wrong_arguments_are_a_type_error_as_always(app: Celery) -> None:
 def test_any_base_class_and_the_users_annotations_go_with_it(app: Celery) -> None:
     """A task with its own base class would silently not be cached, or annotations be lost."""
 
-    class Mine(Task):  # type: ignore[misc]
+    class Mine(Task):
         """Not made from the application's own base."""
 
     app.conf.task_annotations = {"*": {"rate_limit": "1/s"}, "shop.price": {"priority": 3}}

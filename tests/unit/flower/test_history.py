@@ -23,7 +23,7 @@ def run(history: History, looks: list[tuple[int, Node | None]]) -> Rates:
 
 def test_what_came_in_is_what_went_out_and_what_the_queue_has_grown_by() -> None:
     """Tasks of stock producers would not count, since nobody counts them when they come in."""
-    looks = [(10 * second, node(q=5 * second)) for second in range(6)]
+    looks: list[tuple[int, Node | None]] = [(10 * second, node(q=5 * second)) for second in range(6)]
     assert run(History(), looks) == Rates(into=15.0, out=5.0)
 
 

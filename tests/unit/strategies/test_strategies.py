@@ -36,7 +36,7 @@ def test_round_robin_is_exactly_even() -> None:
 def test_round_robin_takes_turns_per_queue() -> None:
     """Two queues used in alternation would each see every second node only."""
     strategy = strategies.make("round_robin")
-    seen = {"q": [], "r": []}
+    seen: dict[str, list[str]] = {"q": [], "r": []}
     for _ in range(3):
         for queue, names in seen.items():
             names.append(strategy.rank(Task("t", queue), NODES)[0].name)
