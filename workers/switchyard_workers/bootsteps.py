@@ -11,6 +11,7 @@ from celery.bootsteps import CLOSE, RUN, TERMINATE
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.worker import state as worker_state
 from celery.worker.consumer.tasks import Tasks
+from switchyard.adapters.celery_pool import begun_tags, keep_begun_jobs
 from switchyard.cluster.claimant import Claimant
 from switchyard.errors import SwitchyardError
 from switchyard.install import installation
@@ -37,10 +38,11 @@ class NodeStep(bootsteps.StartStopStep):
 
     def start(self, c: Any) -> None:
         """Join at the first start; after a lost connection go on with the same lease."""
+        keep_begun_jobs(c.pool)
         if self.agent is None:
             self.agent = self._join(c)
         else:
-            self._release_forgotten(self.agent.claimant)
+            self._release_forgotten(self.agent.claimant, c.pool)
         c.task_consumer.channel.claim_for(self.agent.claimant)
         self._tick()
         # Celery cancels what was put on its timer for a connection that is lost; each start puts it on again.
@@ -130,10 +132,10 @@ class NodeStep(bootsteps.StartStopStep):
         return not excused and time.monotonic() - self._ticked_at > installation(c.app).settings.lease
 
     @staticmethod
-    def _release_forgotten(claimant: Claimant) -> None:
+    def _release_forgotten(claimant: Claimant, pool: Any) -> None:
         """Give back claims that neither the pool nor we know of since the connection was lost."""
         running = {request._message.delivery_tag for request in worker_state.active_requests}
-        claimant.forget_all_but(running)
+        claimant.forget_all_but(running | begun_tags(pool))
 
 
 def _runs_tasks_itself(pool: Any) -> bool:
