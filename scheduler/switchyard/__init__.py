@@ -7,8 +7,10 @@ switchyard.install(app)
 from __future__ import annotations
 
 from switchyard.cache.cache import Cache
+from switchyard.cache.figures import Figures
 from switchyard.cache.near.cache import NearCache
-from switchyard.cached_tasks.decorator import cached
+from switchyard.cache.store import ServerState, Standing
+from switchyard.cached_tasks.decorator import CachedCalls, cached, cached_calls
 from switchyard.coordination.election import Election
 from switchyard.coordination.exclusive import current_lock, exclusive
 from switchyard.coordination.lock import Lock, lock
@@ -30,6 +32,7 @@ from switchyard.errors import (
 )
 from switchyard.install import install
 from switchyard.models import Delivery, Load, Node, NodeState, Task
+from switchyard.placement.options import PlacementOptions, placement_options
 from switchyard.settings import Rule, Settings
 from switchyard.strategies import Strategy
 from switchyard.transport.delivery import current_delivery
@@ -39,9 +42,11 @@ __version__ = "0.1.0"
 __all__ = [
     "BrokerUnreachable",
     "Cache",
+    "CachedCalls",
     "ConfigurationError",
     "Delivery",
     "Election",
+    "Figures",
     "Load",
     "Lock",
     "LockLost",
@@ -54,9 +59,12 @@ __all__ = [
     "NodeNameInUse",
     "NodeState",
     "NotCacheable",
+    "PlacementOptions",
     "Rule",
+    "ServerState",
     "ServerTooOld",
     "Settings",
+    "Standing",
     "Strategy",
     "SwitchyardError",
     "Task",
@@ -64,9 +72,11 @@ __all__ = [
     "TaskSkipped",
     "UnsupportedBroker",
     "cached",
+    "cached_calls",
     "current_delivery",
     "current_lock",
     "exclusive",
     "install",
     "lock",
+    "placement_options",
 ]

@@ -70,7 +70,7 @@ class PlacingAMQP(AMQP):
 
 def install(
     app: Celery, settings: Settings | None = None, *, config: str | os.PathLike[str] | None = None
-) -> Installation:
+) -> None:
     """Make ``app`` place its tasks and its workers nodes. Call it once, where the application is made.
 
     ``settings`` are used as they are; ``config`` is the path of a TOML file, over which ``SWITCHYARD_*``
@@ -90,7 +90,6 @@ def install(
     app.__dict__.pop("amqp", None)
     app.steps["consumer"].add(_NODE_STEP)
     remember(app)
-    return installation(app)
 
 
 def installation(app: Celery) -> Installation:

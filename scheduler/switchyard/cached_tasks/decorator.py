@@ -134,6 +134,20 @@ class CachedCalls:
         return run_once(task, self._results, key, self.ttl, body)
 
 
+def cached_calls(task: object) -> CachedCalls:
+    """``task.cached`` of a cached task, for type checkers, which know Celery's own attributes only.
+
+    Raises ConfigurationError if the task is not cached.
+    """
+    calls = getattr(task, "cached", None)
+    if not isinstance(calls, CachedCalls):
+        raise ConfigurationError(
+            f"{getattr(task, 'name', task)!r} is no cached task; put @switchyard.cached under its @app.task, "
+            "and call switchyard.install before it"
+        )
+    return calls
+
+
 class TaskAnnotations:
     """What Celery asks when it binds a task: the user's ``task_annotations`` and ours."""
 

@@ -7,16 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from switchyard import strategies
-from switchyard.errors import ConfigurationError
 from switchyard.models import Intent, Node, Placement, Selector, Task
+from switchyard.placement.options import checked
 from switchyard.placement.snapshot import Cluster
 from switchyard.settings import Settings
 
 #: Nodes that one placement tries at most. A full node costs the script four look-ups, and when the best
 #: four are full the shared queue finds the first free one anyway.
 CANDIDATES = 4
-
-_OPTIONS = frozenset({"strategy", "labels", "node", "overflow", "key"})
 
 
 class Placer:
@@ -40,7 +38,7 @@ class Placer:
     def intent(self, task: str, options: Mapping[str, Any] | None = None) -> Intent:
         """The task's rule, and over it the caller's ``placement=``. Raises ConfigurationError."""
         rule = self.settings.rule_for(task)
-        own = _checked(task, options or {})
+        own = checked(task, options or {})
         labels = {**rule.labels, **own.get("labels", {})}
         strategy = own.get("strategy") or rule.strategy or self.settings.strategy
         self.strategy(strategy)
@@ -65,27 +63,3 @@ class Placer:
             ranked = [node for node in ranked if node.outstanding < node.limit]
         candidates = tuple(node.name for node in ranked[:CANDIDATES])
         return Placement(candidates, bounded, intent.selector, intent.strategy)
-
-
-def _checked(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(options, Mapping):
-        raise ConfigurationError(f"placement of {task} must be a dict, not {type(options).__name__}")
-    if unknown := set(options) - _OPTIONS:
-        raise ConfigurationError(
-            f"placement of {task} has unknown {', '.join(sorted(unknown))}; "
-            f"known are {', '.join(sorted(_OPTIONS))}"
-        )
-    wrong = [key for key in ("strategy", "node") if not isinstance(options.get(key, ""), str)]
-    wrong += ["overflow"] if not isinstance(options.get("overflow", True), bool) else []
-    labels = options.get("labels", {})
-    if not isinstance(labels, Mapping) or not all(
-        isinstance(part, str) for kv in labels.items() for part in kv
-    ):
-        wrong.append("labels")
-    if wrong:
-        raise ConfigurationError(
-            f"placement of {task}: {', '.join(wrong)} has the wrong type; "
-            "strategy and node are strings, overflow is true or false, labels map strings to strings"
-        )
-    known = {name: value for name, value in options.items() if value is not None}
-    return {**known, "key": str(known["key"])} if "key" in known else known

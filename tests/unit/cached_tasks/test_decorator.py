@@ -109,3 +109,11 @@ def test_a_bound_task_has_no_self_in_its_key(app: Celery) -> None:
 
     task = app.task(cached(bound), shared=False, bind=True, name="bound")
     assert task.cached.key(("a", "USD"), {}) == "bound:a:USD"
+
+
+def test_a_typed_project_gets_at_what_is_cached(app: Celery) -> None:
+    """Broken if type checkers make users write casts, or a task that is not cached is told so in no words."""
+    task = app.task(cached(), shared=False, name="shop.price")
+    assert switchyard.cached_calls(task) is task.cached
+    with pytest.raises(ConfigurationError, match=r"'shop.other' is no cached task; put @switchyard.cached"):
+        switchyard.cached_calls(app.task(plain(), shared=False, name="shop.other"))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from switchyard.errors import ConfigurationError
 from switchyard.models import Node, Placed, Selector
+from switchyard.placement.options import placement_options
 from switchyard.placement.placer import CANDIDATES, Placer
 from switchyard.placement.snapshot import Cluster
 from switchyard.settings import Rule, Settings
@@ -145,3 +146,15 @@ def test_a_third_partys_strategy_need_only_rank() -> None:
     placing = placer()
     placing._strategies["mine"] = Mine()
     assert placing.placement(placing.intent("t", {"strategy": "mine"}), "r", 0, lambda: NODES).bounded
+
+
+def test_a_typed_call_says_the_same_as_a_plain_one() -> None:
+    """Broken if what type checkers accept is not what ``apply_async`` takes."""
+    assert placement_options(node="a", key=7) == {"placement": {"node": "a", "key": 7}}
+    assert placer().intent("t", placement_options(node="a", key=7)["placement"]).key == "7"
+
+
+def test_an_unknown_option_is_named_with_the_nearest() -> None:
+    """Broken if a misspelt option leaves its writer to compare lists of words."""
+    with pytest.raises(ConfigurationError, match=r"unknown 'lables'; did you mean 'labels'\?"):
+        placer().intent("t", {"lables": {}})
