@@ -79,7 +79,7 @@ def _warm_up(near: switchyard.NearCache, client: redis.Redis) -> None:
 
 
 def _in_memory(near: switchyard.NearCache) -> int:
-    return len(near._memory())
+    return len(near._here.get().near)
 
 
 def _sample(get: Callable[[str], object]) -> float:

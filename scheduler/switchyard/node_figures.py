@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import mmap
-import os
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
-from multiprocessing import current_process
 from typing import TYPE_CHECKING
 
-from switchyard.forking import free_after_fork
+from switchyard.adapters.billiard_pool import child_index
+from switchyard.forking import PerProcess, free_after_fork
 from switchyard.models import Node
 
 if TYPE_CHECKING:
@@ -55,8 +54,19 @@ _WIDTH = len(Cell)
 # Anonymous and shared: the children of a prefork pool write into the memory that their parent reads. Nobody
 # else can see it, it costs nothing until it is used, and it ends with the processes.
 _shared = memoryview(mmap.mmap(-1, _PROCESSES * _WIDTH * 8)).cast("Q")
-_mine: memoryview | None = None
 _lock = free_after_fork()
+
+
+def _take_place() -> memoryview:
+    index = child_index()
+    number = 0 if index is None else min(index + 1, _PROCESSES - 1)
+    place = _shared[number * _WIDTH : (number + 1) * _WIDTH]
+    for gauge in _GAUGES if number else ():
+        place[gauge] = 0  # of the child that was here before
+    return place
+
+
+_mine = PerProcess(_take_place)
 
 
 def cells() -> memoryview:
@@ -65,28 +75,13 @@ def cells() -> memoryview:
     A pool's child has the place of the child that it replaces, so that its counts go on and have one writer.
     Whoever adds does it under a lock of its own; two near caches of one process may lose a count.
     """
-    global _mine  # noqa: PLW0603 - one per process, as the memory is
-    if _mine is None:
-        number = min(getattr(current_process(), "index", -1) + 1, _PROCESSES - 1)
-        place = _shared[number * _WIDTH : (number + 1) * _WIDTH]
-        for gauge in _GAUGES if number else ():
-            place[gauge] = 0  # of the child that was here before
-        _mine = place
-    return _mine
+    return _mine.get()
 
 
 def count(cell: Cell, by: int = 1) -> None:
     """Add to a count of this process."""
     with _lock:
         cells()[cell] += by
-
-
-def _forget_place() -> None:
-    global _mine  # noqa: PLW0603 - as above
-    _mine = None
-
-
-os.register_at_fork(after_in_child=_forget_place)
 
 
 def cache_families(nodes: Iterable[Node]) -> list[Metric]:

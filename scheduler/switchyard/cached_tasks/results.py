@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from switchyard.cache.cache import Cache
 from switchyard.cache.near.cache import NearCache
 from switchyard.cached_tasks.flights import Flights
 from switchyard.errors import ConfigurationError, NotCacheable
-from switchyard.forking import free_after_fork
+from switchyard.forking import PerProcess, free_after_fork
 from switchyard.settings import Settings
 from switchyard.transport.opening import open_state
 
@@ -74,8 +73,7 @@ class Results:
         self._settings = settings
         self._lock = free_after_fork()
         self._near: NearCache | None = None
-        self._flights: Flights | None = None
-        self._flights_pid = 0
+        self._flights = PerProcess(self._open_flights)
 
     @property
     def lease(self) -> float:
@@ -85,13 +83,7 @@ class Results:
     @property
     def flights(self) -> Flights:
         """This process's connection to the flights. Raises BrokerUnreachable."""
-        if self._flights is None or self._flights_pid != os.getpid():
-            with self._lock:
-                if self._flights is None or self._flights_pid != os.getpid():
-                    state = open_state(self._app, self._settings)
-                    self._flights = Flights(state.client, state.keys, self.lease)
-                    self._flights_pid = os.getpid()
-        return self._flights
+        return self._flights.get()
 
     def load(self, key: str) -> Remembered | None:
         """The result under this key."""
@@ -115,6 +107,10 @@ class Results:
             with self._lock:
                 self._near = self._near or self._open()
         return self._near
+
+    def _open_flights(self) -> Flights:
+        state = open_state(self._app, self._settings)
+        return Flights(state.client, state.keys, self.lease)
 
     def _open(self) -> NearCache:
         cache = open_cache(self._settings, self._app.conf.broker_write_url)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from switchyard.coordination import renewal
-from switchyard.coordination.lease import Attempt, Lease
+from switchyard.coordination.hold import Attempt, Hold
 from switchyard.coordination.servers import voters
 from switchyard.coordination.vote import Outcome
 from switchyard.errors import ConfigurationError, LockLost, LockNotAcquired, NoQuorum
@@ -35,7 +35,7 @@ class Lock:
         self.wait = wait or 0.0
         self._servers = servers
         self._on_lost = on_lost
-        self._lease: Lease | None = None
+        self._hold: Hold | None = None
         self._token: int | None = None
 
     @property
@@ -48,18 +48,18 @@ class Lock:
     @property
     def lost(self) -> bool:
         """Whether somebody else may hold it by now although it was not given back."""
-        return self._lease is not None and not self._lease.valid
+        return self._hold is not None and not self._hold.valid
 
     def acquire(self) -> None:
         """Get it within ``wait`` seconds. Raises LockNotAcquired, NoQuorum, ConfigurationError."""
-        if self._lease is not None:
+        if self._hold is not None:
             raise LockNotAcquired(f"lock {self.name!r} is held by this very object; make one for each use")
-        lease = Lease(voters(self._servers, self.ttl), f"lock:{self.name}", self.ttl)
-        attempt = lease.acquire(self.wait)
+        hold = Hold(voters(self._servers, self.ttl), f"lock:{self.name}", self.ttl)
+        attempt = hold.acquire(self.wait)
         if attempt.outcome is not Outcome.WON:
             raise self._refusal(attempt)
-        self._lease, self._token = lease, lease.token
-        renewal.of_this_process().keep(lease, self._tell_lost)
+        self._hold, self._token = hold, hold.token
+        renewal.of_this_process().keep(hold, self._tell_lost)
 
     def renew(self) -> None:
         """Prolong it now, beside the renewals in the background. Raises LockLost, NoQuorum."""
@@ -71,11 +71,11 @@ class Lock:
 
     def release(self) -> None:
         """Give it back. Raises LockLost if it was lost before; then nothing of the next holder's changes."""
-        lease = self._held()
-        renewal.of_this_process().drop(lease)
-        valid = lease.valid
-        released = lease.release()
-        self._lease = None
+        hold = self._held()
+        renewal.of_this_process().drop(hold)
+        valid = hold.valid
+        released = hold.release()
+        self._hold = None
         if not valid or released is False:
             raise self._loss()
         if released is None:
@@ -90,7 +90,7 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._lease is None:
+        if self._hold is None:
             return  # given back inside the block
         try:
             self.release()
@@ -100,10 +100,10 @@ class Lock:
                 return
             raise
 
-    def _held(self) -> Lease:
-        if self._lease is None:
+    def _held(self) -> Hold:
+        if self._hold is None:
             raise LockLost(f"lock {self.name!r} is not held; acquire it first")
-        return self._lease
+        return self._hold
 
     def _tell_lost(self) -> None:
         logger.warning("%s", self._loss())

@@ -1,18 +1,18 @@
 """Renews what this process holds, in the background, and says when it is lost.
 
-One thread watches all leases, so that a lock that is held for a moment costs no thread of its own. The work
-is done in short-lived threads: a server that is slow for one lease makes no other one late.
+One thread watches all holds, so that a lock that is held for a moment costs no thread of its own. The work
+is done in short-lived threads: a server that is slow for one makes no other one late.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from switchyard.coordination.clock import now
-from switchyard.coordination.lease import Lease
+from switchyard.coordination.hold import Hold
+from switchyard.forking import PerProcess
 
 #: Share of the ttl between two renewals.
 _RENEW_SHARE = 1 / 3
@@ -24,33 +24,33 @@ _LONGEST_SLEEP = 60.0
 
 @dataclass(slots=True)
 class _Kept:
-    lease: Lease
+    hold: Hold
     lost: Callable[[], None]
     due: float
 
 
 class Renewals:
-    """The leases that this process keeps."""
+    """The holds that this process keeps."""
 
     def __init__(self) -> None:
-        self._kept: dict[Lease, _Kept] = {}
+        self._kept: dict[Hold, _Kept] = {}
         self._changed = threading.Condition()
         self._wakes_at: float | None = None
 
-    def keep(self, lease: Lease, lost: Callable[[], None]) -> None:
-        """Renew the lease until :meth:`drop`; if it is lost before, call ``lost`` once, in another thread."""
-        kept = _Kept(lease, lost, now() + lease.ttl * _RENEW_SHARE)
+    def keep(self, hold: Hold, lost: Callable[[], None]) -> None:
+        """Renew the hold until :meth:`drop`; if it is lost before, call ``lost`` once, in another thread."""
+        kept = _Kept(hold, lost, now() + hold.ttl * _RENEW_SHARE)
         with self._changed:
-            self._kept[lease] = kept
+            self._kept[hold] = kept
             if self._wakes_at is None:
                 self._wakes_at = now()
                 threading.Thread(target=self._watch, name="switchyard-renewal", daemon=True).start()
             self._wake_for(kept.due)
 
-    def drop(self, lease: Lease) -> bool:
+    def drop(self, hold: Hold) -> bool:
         """Do not renew it any more; False if it was lost, or dropped, before."""
         with self._changed:
-            return self._kept.pop(lease, None) is not None
+            return self._kept.pop(hold, None) is not None
 
     def _wake_for(self, due: float) -> None:
         if self._wakes_at is not None and due < self._wakes_at:
@@ -68,26 +68,26 @@ class Renewals:
 
     def _act_on(self, kept: _Kept) -> None:
         try:
-            if kept.lease.valid:
-                kept.due = kept.lease.until
+            if kept.hold.valid:
+                kept.due = kept.hold.until
                 _in_background(self._renew, kept)
             else:
                 _in_background(kept.lost)
-                del self._kept[kept.lease]
+                del self._kept[kept.hold]
         except RuntimeError:  # the machine lends no more threads now
-            kept.due = now() + kept.lease.ttl * _RETRY_SHARE
+            kept.due = now() + kept.hold.ttl * _RETRY_SHARE
 
     def _renew(self, kept: _Kept) -> None:
-        renewed = kept.lease.renew()
+        renewed = kept.hold.renew()
         if renewed is False:
-            if self.drop(kept.lease):
+            if self.drop(kept.hold):
                 kept.lost()
             return
         with self._changed:
             if renewed:
-                kept.due = now() + kept.lease.ttl * _RENEW_SHARE
+                kept.due = now() + kept.hold.ttl * _RENEW_SHARE
             else:
-                kept.due = min(now() + kept.lease.ttl * _RETRY_SHARE, kept.lease.until)
+                kept.due = min(now() + kept.hold.ttl * _RETRY_SHARE, kept.hold.until)
             self._wake_for(kept.due)
 
 
@@ -95,19 +95,9 @@ def _in_background(act: Callable[..., None], *args: object) -> None:
     threading.Thread(target=act, args=args, name="switchyard-renewal", daemon=True).start()
 
 
-class _Process:
-    """The renewals of this process; a fork starts with none, since its parent's locks are not its own."""
-
-    renewals = Renewals()
+_renewals = PerProcess(Renewals)
 
 
 def of_this_process() -> Renewals:
-    """What renews the leases of this process."""
-    return _Process.renewals
-
-
-def _forget() -> None:
-    _Process.renewals = Renewals()
-
-
-os.register_at_fork(after_in_child=_forget)
+    """What renews the holds of this process: none of its parent's, if it was forked."""
+    return _renewals.get()

@@ -18,6 +18,7 @@ from switchyard.coordination.voter import Voter
 from switchyard.coordination.voters import Voters
 from switchyard.current_app import latest
 from switchyard.errors import ConfigurationError
+from switchyard.forking import PerProcess
 from switchyard.settings import Settings, load
 from switchyard.transport.opening import open_state
 
@@ -28,6 +29,8 @@ _TIMEOUT_SHARE = 0.25
 _TIMEOUT_MAX = 2.0
 #: Connections to the broker that a process may have at once: more than it has threads.
 _CONNECTIONS = 10_000
+#: Sets of voters that a process keeps connected.
+_REMEMBERED = 64
 _BROKER_URL = "SWITCHYARD_BROKER_URL"
 
 
@@ -37,13 +40,13 @@ def voters(servers: Sequence[str] | None, ttl: float) -> Voters:
     app = _installed_app()
     namespace = _own_namespace() if app is None else app.switchyard.settings.namespace
     if servers is not None:
-        return _several(_checked(servers), namespace, timeout)
+        return _several.get()(_checked(servers), namespace, timeout)
     if app is None and _BROKER_URL not in os.environ:
         raise ConfigurationError(
             "which server shall decide? No Celery application of this process uses Switchyard; call "
             f"switchyard.install(app), pass servers=[url, ...] or set {_BROKER_URL}"
         )
-    return _broker(os.environ[_BROKER_URL] if app is None else app, namespace, timeout)
+    return _broker.get()(os.environ[_BROKER_URL] if app is None else app, namespace, timeout)
 
 
 @functools.cache
@@ -66,8 +69,7 @@ def _checked(servers: Sequence[str]) -> tuple[str, ...]:
     return tuple(servers)
 
 
-@functools.lru_cache(maxsize=64)
-def _several(urls: tuple[str, ...], namespace: str, timeout: float) -> Voters:
+def _of_urls(urls: tuple[str, ...], namespace: str, timeout: float) -> Voters:
     def opened(url: str) -> Voter:
         client = Redis.from_url(
             url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
@@ -79,8 +81,7 @@ def _several(urls: tuple[str, ...], namespace: str, timeout: float) -> Voters:
     return Voters(list(zip(names, opening, strict=True)), timeout)
 
 
-@functools.lru_cache(maxsize=64)
-def _broker(app_or_url: Any, namespace: str, timeout: float) -> Voters:
+def _of_broker(app_or_url: Any, namespace: str, timeout: float) -> Voters:
     def opened() -> Voter:
         state = open_state(app_or_url, Settings.model_construct(namespace=namespace, lease=timeout))
         state.client.set_retry(Retry(NoBackoff(), 0))
@@ -99,10 +100,6 @@ def _without_password(number: int, url: str) -> str:
     return str(where.get("path") or f"{where.get('host', 'localhost')}:{where.get('port', 6379)}")
 
 
-def _forget() -> None:
-    """A fork has none of its parent's threads, and must not write to its parent's connections."""
-    _several.cache_clear()
-    _broker.cache_clear()
-
-
-os.register_at_fork(after_in_child=_forget)
+# A fork has none of its parent's threads, and must not write to its parent's connections.
+_several = PerProcess(lambda: functools.lru_cache(_REMEMBERED)(_of_urls))
+_broker = PerProcess(lambda: functools.lru_cache(_REMEMBERED)(_of_broker))

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import marshal
-import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from switchyard.cache.cache import Cache
 from switchyard.cache.near.invalidation import Invalidation
 from switchyard.cache.near.memory import Near
 from switchyard.errors import ConfigurationError
-from switchyard.forking import free_after_fork
+from switchyard.forking import PerProcess
 from switchyard.node_figures import Cell, count
 from switchyard.urls import is_cluster
 
 #: Longest that a value stays in memory without being asked for again on the servers, in seconds. A value that
 #: runs out is dropped by a message as well, but a server may be late in noticing that it ran out.
 NEAR_TTL_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """What one process has: its memory, and what listens for it, if anything does."""
+
+    near: Near
+    invalidation: Invalidation | None
 
 
 class NearCache:
@@ -41,14 +49,11 @@ class NearCache:
         self._servers = () if any(map(is_cluster, cache.urls)) else cache.urls
         self._entries = entries
         self._max_bytes = max_bytes
-        self._lock = free_after_fork()
-        self._pid = 0
-        self._near: Near
-        self._invalidation: Invalidation | None = None
+        self._here = PerProcess(self._listen)
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value under this key, or ``default``."""
-        near = self._memory()
+        near = self._here.get().near
         copy = near.get(key)
         if copy is not None:
             return marshal.loads(copy)
@@ -59,7 +64,7 @@ class NearCache:
 
     def get_or_compute(self, key: str, compute: Callable[[], Any], ttl: float | None = None) -> Any:
         """The value under this key, computed by one caller of the cluster if there is none."""
-        near = self._memory()
+        near = self._here.get().near
         copy = near.get(key)
         if copy is not None:
             return marshal.loads(copy)
@@ -80,26 +85,25 @@ class NearCache:
         try:
             return self.cache.set(key, value, ttl)
         finally:
-            self._memory().drop([key])
+            self._here.get().near.drop([key])
 
     def delete(self, key: str) -> bool:
         """Forget a key; whether any server did."""
         try:
             return self.cache.delete(key)
         finally:
-            self._memory().drop([key])
+            self._here.get().near.drop([key])
 
     @property
     def warm(self) -> bool:
         """Whether this process's memory answers: all servers are heard."""
-        return self._memory().trusted
+        return self._here.get().near.trusted
 
     def close(self) -> None:
         """Listen no more and forget what is in memory. The cache stays open: it is the caller's."""
-        with self._lock:
-            if self._invalidation is not None and self._pid == os.getpid():
-                self._invalidation.close()
-            self._pid, self._invalidation = 0, None
+        ear = self._here.take()
+        if ear is not None and ear.invalidation is not None:
+            ear.invalidation.close()
 
     def _fill(self, near: Near, key: str, missing: Any, ask: Callable[[], Any]) -> Any:
         token = near.reserve(key)
@@ -110,21 +114,14 @@ class NearCache:
             near.put(key, None if value is missing else _copy(value), NEAR_TTL_S, token)
         return value
 
-    def _memory(self) -> Near:
-        """This process's own: a forked child has neither its parent's threads nor its connections."""
-        if self._pid != os.getpid():
-            with self._lock:
-                if self._pid != os.getpid():
-                    self._start()
-        return self._near
-
-    def _start(self) -> None:
-        self._near = Near(self._entries, self._max_bytes)
-        if self._servers and self._entries:
-            keys = self.cache.keys
-            self._invalidation = Invalidation(self._near, self._servers, keys.entries, keys.life)
-            self._invalidation.start()
-        self._pid = os.getpid()
+    def _listen(self) -> _Here:
+        near = Near(self._entries, self._max_bytes)
+        if not (self._servers and self._entries):
+            return _Here(near, None)
+        keys = self.cache.keys
+        invalidation = Invalidation(near, self._servers, keys.entries, keys.life)
+        invalidation.start()
+        return _Here(near, invalidation)
 
 
 def _copy(value: Any) -> bytes | None:

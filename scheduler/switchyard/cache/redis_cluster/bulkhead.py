@@ -7,12 +7,12 @@ that hangs take no thread from the others.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from switchyard.cache.deadline import Deadline
+from switchyard.forking import PerProcess
 
 T = TypeVar("T")
 
@@ -28,9 +28,8 @@ class Bulkhead:
     """Runs calls in threads of its own; to be made before a fork or after it."""
 
     def __init__(self) -> None:
-        self._compartments: dict[str, ThreadPoolExecutor] = {}
+        self._compartments: PerProcess[dict[str, ThreadPoolExecutor]] = PerProcess(dict)
         self.closed = False
-        self._pid = os.getpid()
 
     def run(self, calls: Mapping[str, Callable[[], T]], deadline: Deadline) -> dict[str, T | Exception]:
         """What each call, made at the same time as the others, returned or raised, by server.
@@ -43,9 +42,9 @@ class Bulkhead:
 
     def keep(self, servers: Collection[str]) -> None:
         """End the threads for all servers but these."""
-        gone = set(self._compartments) - set(servers) if self._pid == os.getpid() else ()
-        for server in gone:
-            if compartment := self._compartments.pop(server, None):
+        compartments = self._compartments.get()
+        for server in set(compartments) - set(servers):
+            if compartment := compartments.pop(server, None):
                 compartment.shutdown(wait=False)
 
     def close(self) -> None:
@@ -65,10 +64,9 @@ class Bulkhead:
     def _compartment(self, server: str) -> ThreadPoolExecutor:
         if self.closed:
             raise RuntimeError("the cache was closed")
-        if self._pid != os.getpid():
-            self._compartments, self._pid = {}, os.getpid()
+        compartments = self._compartments.get()
         # As one step, for several threads may come first.
-        return self._compartments.get(server) or self._compartments.setdefault(
+        return compartments.get(server) or compartments.setdefault(
             server, ThreadPoolExecutor(THREADS, f"cache {server}")
         )
 

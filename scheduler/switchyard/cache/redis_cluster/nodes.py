@@ -7,7 +7,6 @@ node and one caller after the other, so they are made behind a bulkhead.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Set
@@ -35,7 +34,7 @@ from switchyard.cache.deadline import Deadline
 from switchyard.cache.figures import Counters
 from switchyard.cache.redis_cluster.bulkhead import Bulkhead, NotBegunError
 from switchyard.cache.refusals import Refusals
-from switchyard.forking import free_after_fork
+from switchyard.forking import PerProcess, free_after_fork
 from switchyard.urls import server_name
 
 logger = logging.getLogger(__name__)
@@ -80,8 +79,7 @@ class ClusterNodes:
         self._bulkhead = Bulkhead()
         self._opening = free_after_fork()
         self._looking = free_after_fork()
-        # By process id: the parent's is not ours, and its end would wait for locks that its threads may hold.
-        self._clients: dict[int, Any] = {}
+        self._client: PerProcess[Any] = PerProcess(lambda: None)
 
     def ask(self, calls: Mapping[str, Call], deadline: Deadline) -> Replies:
         """The replies that came in time, by key."""
@@ -110,19 +108,18 @@ class ClusterNodes:
 
     def client(self, deadline: Deadline) -> Any:
         """redis-py's client; None if the cluster is left out, or cannot be reached in time, which counts."""
-        pid = os.getpid()
-        if pid not in self._clients and self._opening.acquire(timeout=deadline.left()):
+        if self._client.get() is None and self._opening.acquire(timeout=deadline.left()):
             try:
-                if pid not in self._clients and self._admits(_CLUSTER):
+                if self._client.get() is None and self._admits(_CLUSTER):
                     self._good(_CLUSTER, self._bulkhead.run({_CLUSTER: self._open}, deadline)[_CLUSTER])
             finally:
                 self._opening.release()
-        return self._clients.get(pid)
+        return self._client.get()
 
     def close(self) -> None:
         """Let go of threads and connections."""
         self._bulkhead.close()
-        client = self._clients.pop(os.getpid(), None)
+        client = self._client.take()
         if client is not None:
             client.close()
 
@@ -138,7 +135,7 @@ class ClusterNodes:
         if self._bulkhead.closed:
             client.close()
         else:
-            self._clients[os.getpid()] = client
+            self._client.set(client)
 
     def _where(self, node: str) -> str:
         of = f"cluster at {self.name}"

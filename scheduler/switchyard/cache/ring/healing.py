@@ -38,7 +38,6 @@ minutes (``WHOLE_MS``) should be cleared first.
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +47,7 @@ from switchyard.cache.ring.entry import present, tombstone_mark
 from switchyard.cache.ring.operations import Admission, Command
 from switchyard.cache.ring.shard import Shard, exchange
 from switchyard.cache.ring.shards import Shards
-from switchyard.forking import free_after_fork
+from switchyard.forking import PerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -71,25 +70,24 @@ class Healing:
         self._deadline = deadline
         self._settles_after_ms = (breaker.PAUSE_S + 2 * deadline) * 1000
         self._stopped = threading.Event()
-        self._pid = 0
-        self._thread: threading.Thread | None = None
-        self._starting = free_after_fork()
+        self._thread = PerProcess(self._start)
 
     def ensure_running(self) -> None:
         """Start the thread if this process has none: the first use, or the first after a fork."""
-        if self._pid == os.getpid():
-            return
-        with self._starting:
-            if self._pid != os.getpid() and not self._stopped.is_set():
-                self._thread = threading.Thread(target=self._run, name="cache healing", daemon=True)
-                self._pid = os.getpid()
-                self._thread.start()
+        self._thread.get()
 
     def stop(self) -> None:
         """End the thread."""
         self._stopped.set()
-        if self._thread and self._pid == os.getpid():
-            self._thread.join(STEP_S)
+        if thread := self._thread.take():
+            thread.join(STEP_S)
+
+    def _start(self) -> threading.Thread | None:
+        if self._stopped.is_set():
+            return None
+        thread = threading.Thread(target=self._run, name="cache healing", daemon=True)
+        thread.start()
+        return thread
 
     def _run(self) -> None:
         while not self._stopped.is_set():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from switchyard.cache.refusals import Refusals, is_refusal
 from switchyard.cache.ring.entry import LIFE
 from switchyard.cache.ring.link import Address, Link
 from switchyard.cache.ring.operations import Admission, Command, Operations, read_admission
+from switchyard.forking import PerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +59,8 @@ class Shard:
         self._where = f"server {name}"
         self._clock_ms = 0.0
         self._address = Address(url)
-        self._idle: list[Link] = []
+        self._idle: PerProcess[list[Link]] = PerProcess(list)
         self._closed = False
-        self._pid = os.getpid()
 
     def admits(self) -> bool:
         """Whether to try this server now; leaving it out puts it in doubt."""
@@ -161,16 +160,14 @@ class Shard:
         replies = sent.link.read(sent.greeted + len(sent.commands), until)
         if sent.greeted:
             self._admitted(replies[sent.greeted - 1])
-        self._idle.append(sent.link)
+        self._idle.get().append(sent.link)
         if self._closed:
             self._drop_idle()
         return replies[sent.greeted :]
 
     def _idle_link(self) -> Link | None:
-        if self._pid != os.getpid():
-            self._idle, self._pid = [], os.getpid()
         try:
-            return self._idle.pop()
+            return self._idle.get().pop()
         except IndexError:
             return None
 
@@ -181,8 +178,7 @@ class Shard:
         return admission
 
     def _drop_idle(self) -> None:
-        idle, self._idle = self._idle, []
-        for link in idle:
+        for link in self._idle.take() or ():
             link.close()
 
     def _failed(self, exc: Exception) -> None:

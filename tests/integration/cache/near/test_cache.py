@@ -82,12 +82,12 @@ def near_cache(*urls: str) -> Iterator[switchyard.NearCache]:
 
 def in_memory(near: switchyard.NearCache, key: str) -> bool:
     """Whether this process has the value, without asking the servers."""
-    return near._memory().get(key) is not None
+    return near._here.get().near.get(key) is not None
 
 
 def warm_up(near: switchyard.NearCache, key: str) -> None:
     """Have a value in memory, with no message of an earlier set still on its way to drop it."""
-    now, heard = time.monotonic(), near._invalidation
+    now, heard = time.monotonic(), near._here.get().invalidation
     assert heard is not None
     wait_until(lambda: min(heard._vouched.values()) > now, "all earlier messages have come")
     assert near.get(key) is not None

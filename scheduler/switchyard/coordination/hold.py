@@ -1,8 +1,7 @@
-"""One candidate's way to a grant, and the grant while it has it: what locks and elections share."""
+"""One candidate's way to a grant, and its hold on what was granted: what locks and elections share."""
 
 from __future__ import annotations
 
-import os
 import random
 import secrets
 import threading
@@ -13,6 +12,7 @@ from switchyard.coordination.clock import now
 from switchyard.coordination.vote import Ballot, Outcome, close, count, lasts_until, majority
 from switchyard.coordination.voter import LISTEN
 from switchyard.coordination.voters import Voters
+from switchyard.forking import PerProcess
 
 #: Longest pause in seconds after a vote that split: candidates that meet again at once would split it again.
 _PAUSE = 0.02
@@ -27,7 +27,7 @@ class Attempt:
     failures: tuple[str, ...] = ()
 
 
-class Lease:
+class Hold:
     """A grant of one subject, for ``ttl`` seconds at a time, to one owner. Threads may share it.
 
     ``token`` is greater than that of every holder before. ``until`` is when it ends at the latest, by this
@@ -43,12 +43,14 @@ class Lease:
         self._owner = secrets.token_hex(16)
         self._place = 0
         self._turn = threading.Lock()
-        self._process = os.getpid()
+        # A fork of the holder does not hold it.
+        self._mine = PerProcess(lambda: False)
+        self._mine.set(True)
 
     @property
     def valid(self) -> bool:
         """Whether nobody else can have it now, as far as clocks can say."""
-        return now() < self.until and self._is_mine
+        return now() < self.until and self._mine.get()
 
     def acquire(self, wait: float, stopped: Callable[[], bool] = lambda: False) -> Attempt:
         """Ask, and if it is not to be had, wait in the line for so many seconds or until ``stopped``."""
@@ -70,16 +72,11 @@ class Lease:
 
     def release(self) -> bool | None:
         """Give it back; False if the servers had given it up before, None if too few answered to say."""
-        if not self._is_mine:
+        if not self._mine.get():
             return False
         with self._turn:
             self.until = float("-inf")
             return self._release(place=0)
-
-    @property
-    def _is_mine(self) -> bool:
-        """Whether this process took it: a fork of the holder does not hold it."""
-        return os.getpid() == self._process
 
     def _ask(self, in_line: bool) -> Attempt:
         with self._turn:
@@ -92,11 +89,11 @@ class Lease:
             self._place = max(
                 (ballot.number for ballot in ballots if not ballot.granted), default=self._place
             )
-            if outcome is Outcome.WON and self._hold(ballots, asked_at):
+            if outcome is Outcome.WON and self._take(ballots, asked_at):
                 return Attempt(Outcome.WON)
             return self._step_back(ballots, answers.failures, in_line)
 
-    def _hold(self, ballots: Sequence[Ballot], asked_at: float) -> bool:
+    def _take(self, ballots: Sequence[Ballot], asked_at: float) -> bool:
         """Take what was granted. Several servers must agree on the token before it counts."""
         self.token = max(ballot.number for ballot in ballots if ballot.granted)
         self._place = 0
