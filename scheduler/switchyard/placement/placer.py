@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,16 +23,14 @@ class Placer:
         self.settings = settings
         self.cluster = Cluster(settings.refresh)
         self._strategies: dict[str, strategies.Strategy] = {}
-        self._lock = threading.Lock()
         for name in {settings.strategy, *(rule.strategy for rule in settings.rules if rule.strategy)}:
             self.strategy(name)
 
     def strategy(self, name: str) -> strategies.Strategy:
         """This process's instance of a strategy. Raises ConfigurationError for an unknown name."""
-        with self._lock:
-            if name not in self._strategies:
-                self._strategies[name] = strategies.make(name)
-            return self._strategies[name]
+        found = self._strategies.get(name)
+        # Of two threads that come first one makes it in vain: no lock that a fork could copy.
+        return found or self._strategies.setdefault(name, strategies.make(name))
 
     def intent(self, task: str, options: Mapping[str, Any] | None = None) -> Intent:
         """The task's rule, and over it the caller's ``placement=``. Raises ConfigurationError."""

@@ -82,7 +82,7 @@ class Placing:
             return
         state = self.cluster_state
         placement = request.placement(queue, step, state.snapshot)
-        request.placer.cluster.note(state.place(placement, queue, ahead, step, dumps(message)))
+        request.placer.cluster.learn(state.place(placement, queue, ahead, step, dumps(message)))
 
     def _step_and_ahead(self: Any, queue: str, message: dict[str, Any]) -> tuple[int, list[str]]:
         """The message's priority step, and the lists whose tasks go before it; the last is its own."""

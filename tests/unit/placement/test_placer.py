@@ -117,7 +117,7 @@ def test_placements_keep_the_snapshot_fresh() -> None:
     """A busy producer would send everything to the node that was free at the last snapshot."""
     placing = placer()
     placing.cluster.refresh(lambda: NODES)
-    placing.cluster.note(Placed("plain", 2))
+    placing.cluster.learn(Placed("plain", 2))
     placing.cluster.expect(["gpu"])
     outstanding = {node.name: node.outstanding for node in placing.cluster.serving("q", Selector())}
     assert outstanding == {"gpu": 1, "plain": 2}
