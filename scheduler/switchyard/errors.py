@@ -6,6 +6,7 @@
   * BrokerUnreachable      no server answers at the URL
   * ServerTooOld           the server lacks commands that we need
   * NodeNameInUse          another live process holds this node name
+  * OtherLayout            the cluster's state in Redis was written by a version that this one can't work with
   * NoSuchNode             a command names a node that the cluster does not know
   * NoSuchTask             a command names a task that is not among the dead
   * NotCacheable           a value that a cache refuses: too large, or not plain data; also a ValueError
@@ -43,6 +44,10 @@ class ServerTooOld(SwitchyardError):
 
 class NodeNameInUse(SwitchyardError):
     """A live process of the cluster already has this node name."""
+
+
+class OtherLayout(SwitchyardError):
+    """The cluster's state in Redis has a layout that this version does not read or write."""
 
 
 class NoSuchNode(SwitchyardError):

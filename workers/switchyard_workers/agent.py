@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from switchyard.cluster.claimant import Claimant
 from switchyard.cluster.replies import Renewal
 from switchyard.cluster.state import State
-from switchyard.errors import NodeNameInUse
+from switchyard.errors import NodeNameInUse, OtherLayout
 from switchyard.models import DeadTask, NodeState, Selector
 from switchyard.settings import Settings
 
@@ -77,7 +77,7 @@ class Agent:
     # -- joining and leaving --------------------------------------------------------------------------
 
     def join(self) -> None:
-        """Register and keep the lease until :meth:`leave`. Raises NodeNameInUse.
+        """Register and keep the lease until :meth:`leave`. Raises NodeNameInUse and OtherLayout.
 
         A holder that is known to be dead, or that does not renew within its lease, is taken over.
         """
@@ -153,7 +153,7 @@ class Agent:
                 logger.warning("Node %s could not renew its lease: %s. Trying again.", self.name, exc)
                 self._left.wait(self.settings.renew / 2)
                 self.nudge()
-            except NodeNameInUse as exc:
+            except (NodeNameInUse, OtherLayout) as exc:
                 logger.error("Node %s was lost and %s. It takes no more tasks.", self.name, exc)
 
     def _beat(self) -> None:

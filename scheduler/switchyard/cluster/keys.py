@@ -73,6 +73,11 @@ class Keys:
         return self.prefix + "epoch"
 
     @property
+    def layout(self) -> str:
+        """String: the number of the layout that all of these keys have."""
+        return self.prefix + "layout"
+
+    @property
     def watch(self) -> str:
         """Hash: since when leases are renewed without a gap, whoever's, and when one was last, in ms."""
         return self.prefix + "watch"

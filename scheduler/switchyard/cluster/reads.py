@@ -8,6 +8,7 @@ from typing import Any
 from redis import Redis
 
 from switchyard.cluster.keys import PLACED, Keys
+from switchyard.cluster.layout import LAYOUT
 from switchyard.cluster.replies import (
     NODE_FIELDS,
     Depth,
@@ -35,6 +36,11 @@ class Reads:
         self.client = client
         self.keys = keys
         self.runner = ScriptRunner(client)
+
+    def layout(self) -> str:
+        """The number of the layout of what is in Redis; of a cluster that no node joined yet, ours."""
+        found = self.client.get(self.keys.layout)
+        return text(found) if found is not None else str(LAYOUT)
 
     def now_ms(self) -> int:
         """The server's clock in ms."""

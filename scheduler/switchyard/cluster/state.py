@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from switchyard.cluster import calls
+from switchyard.cluster import calls, layout
 from switchyard.cluster.reads import BATCH, MAX_BATCHES, Reads
 from switchyard.cluster.replies import (
     Claimed,
@@ -42,12 +42,18 @@ class State(Reads):
         fields: Mapping[str, str | int],
         dead_incarnation: str = "",
     ) -> Registration:
-        """Take a node name. ``dead_incarnation`` is a holder that the caller knows to be dead."""
+        """Take a node name. ``dead_incarnation`` is a holder that the caller knows to be dead.
+
+        Raises OtherLayout if another version laid the cluster's state out differently.
+        """
         k = self.keys
         keys = [k.nodes, k.node(name), k.inbox(name), k.claims(name), k.epoch, k.lost, k.queues, k.events]
-        args: list[str | bytes | int] = [name, incarnation, lease_ms, dead_incarnation]
+        keys.append(k.layout)
+        args: list[str | bytes | int] = [name, incarnation, lease_ms, dead_incarnation, layout.LAYOUT]
         args += [len(queues), *queues, *_flat(fields)]
         reply = [text(part) for part in self.runner.run("cluster/register", keys, args)]
+        if reply[0] == "layout" and (other := layout.other_layout(k, reply[1])):
+            raise other
         if reply[0] == "held":
             return Registration("held", held_ms=int(reply[1]), held_by=f"{reply[2]} pid {reply[3]}")
         return Registration(reply[0], epoch=reply[1])

@@ -30,29 +30,27 @@ class Environment:
         return Path(sysconfig.get_path("purelib", "venv", {"base": str(self.folder)}))
 
 
-def run(*command: str) -> None:
+def run(*command: str, cwd: Path = ROOT) -> None:
     """Run a command that must succeed; its output is in the failure."""
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
 
 
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this source tree, built by the project's own backend."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder))
+def build_wheel(source: Path, folder: Path) -> Path:
+    """The wheel of a source tree of ours, built by the project's own backend."""
+    build = (sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder))
+    run(*build, cwd=source)
     (built,) = folder.glob("*.whl")
     return built
 
 
-@pytest.fixture(scope="session")
-def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def environment_of(wheel: Path, folder: Path) -> Environment:
     """An environment with the wheel in it, which borrows all other packages from the one that runs the tests.
 
     A path in a ``.pth`` file is searched last and its own ``.pth`` files are not read, so this source tree,
     which the lender has installed as editable, cannot be imported.
     """
-    made = Environment(tmp_path_factory.mktemp("environment"))
+    made = Environment(folder)
     venv.create(made.folder, with_pip=False)
     python = made.command("python")
     run(
@@ -60,3 +58,15 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Enviro
     )
     (made.packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
     return made
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this source tree."""
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with the wheel of this source tree."""
+    return environment_of(wheel, tmp_path_factory.mktemp("environment"))

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 from switchyard.cache.store import Standing
 from switchyard.cached_tasks.results import open_cache
 from switchyard.cluster.depths import can_run, queue_depths
+from switchyard.cluster.layout import other_layout
 from switchyard.cluster.state import State
 from switchyard.errors import SwitchyardError
 from switchyard.models import Node, NodeState, QueueDepth, Selector
@@ -107,6 +108,7 @@ def _prefetch(multiplier: int) -> list[Finding]:
 
 def _cluster(state: State) -> Iterator[Finding]:
     yield server(state)
+    yield layout(state)
     yield eviction(state)
     yield persistence(state)
     nodes, depths = state.snapshot(), queue_depths(state)
@@ -122,6 +124,14 @@ def server(state: State) -> Finding:
     except ResponseError as exc:
         mend = "see that it is Redis 6.2, Valkey 7.2 or later"
         return Finding("broker", Level.INFO, f"the broker answers, but does not say what it is: {exc}", mend)
+
+
+def layout(state: State) -> Finding:
+    """Whether this version can work with what is in Redis."""
+    found = state.layout()
+    if other := other_layout(state.keys, found):
+        return _from_error("layout", other)
+    return Finding("layout", Level.OK, f"what is in Redis has layout {found}, which this version reads")
 
 
 def eviction(state: State) -> Finding:
