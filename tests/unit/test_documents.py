@@ -102,3 +102,14 @@ def test_the_old_import_names_are_gone() -> None:
     for file in sorted(files()):
         if file.endswith(written) and file != "CHANGELOG.md":
             assert not old.search((ROOT / file).read_text()), file
+
+
+def test_the_placeholder_for_a_public_home_is_one() -> None:
+    """Broken if whoever publishes replaces the address in one place and misses another."""
+    homes = re.compile(r"https?://[\w.-]*switchyard[\w.-]*")
+    found = {
+        home
+        for file in ("pyproject.toml", "SECURITY.md")
+        for home in homes.findall((ROOT / file).read_text())
+    }
+    assert len(found) == 1, found
