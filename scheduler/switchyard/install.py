@@ -8,12 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
-from celery.app.amqp import AMQP
-from celery.app.defaults import _TO_OLD_KEY
-from celery.app.routes import Router as CeleryRouter
-from celery.app.routes import prepare
-from kombu.utils.imports import symbol_by_name
 
+from switchyard.adapters import celery_app
 from switchyard.cached_tasks.decorator import TaskAnnotations, refuse_late
 from switchyard.cached_tasks.results import Results
 from switchyard.current_app import remember
@@ -21,6 +17,7 @@ from switchyard.errors import ConfigurationError
 from switchyard.placement.placer import Placer
 from switchyard.placement.router import Router
 from switchyard.settings import Settings, load
+from switchyard.transport.broker import Broker
 from switchyard.transport.connection import Connection
 
 #: Settings of Celery that make "nothing is ever lost" true. They are defaults: what the user sets wins.
@@ -35,7 +32,8 @@ SAFE_DEFAULTS: Mapping[str, Any] = {
 
 #: The consumer's step that makes a Celery worker a node; a name, because that package stands on this one.
 _NODE_STEP = "switchyard_workers.bootsteps:NodeStep"
-_DEFAULT_AMQP = "celery.app.amqp:AMQP"
+#: Where Celery finds our messaging: an application whose class is named by its path can be pickled.
+_AMQP = "switchyard.install:PlacingAMQP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +42,31 @@ class Installation:
 
     settings: Settings
     placer: Placer
+    broker: Broker
 
 
-class PlacingAMQP(AMQP):
+class PlacingAMQP(celery_app.AMQP):
     """Celery's messaging, with our connection and our router around the user's own routes."""
 
     def Connection(self, *args: Any, **kwargs: Any) -> Connection:  # noqa: D102 - Celery's name
+        found = installation(self.app)
+        found.broker.forget()
         options = {
-            "switchyard_namespace": installation(self.app).settings.namespace,
+            "switchyard_namespace": found.settings.namespace,
             **(kwargs.pop("transport_options", None) or {}),
         }
         return Connection(*args, transport_options=options, **kwargs)
 
-    def flush_routes(self) -> None:
-        """Wrap whatever ``task_routes`` says now; Celery calls this whenever it changes."""
-        users = CeleryRouter(routes=prepare(self.app.conf.task_routes), app=self.app)
+    def around(self, lookup: celery_app.Lookup) -> Router:
+        """Our router, which asks the user's."""
+        found = installation(self.app)
 
-        def lookup(name: str, args: Any, kwargs: Any, options: Mapping[str, Any], task: Any) -> Any:
+        def users(name: str, args: Any, kwargs: Any, options: Mapping[str, Any], task: Any) -> Any:
             # Celery falls back to the default queue only where no router answers, and ours always does.
-            found = users.lookup_route(name, args, kwargs, options, task)
-            return found or (None if "queue" in options else self.app.conf.task_default_queue)
+            route = lookup(name, args, kwargs, options, task)
+            return route or (None if "queue" in options else self.app.conf.task_default_queue)
 
-        self._rtable = [Router(installation(self.app).placer, lookup)]
+        return Router(found.placer, users, lambda: found.broker.is_ours)
 
 
 def install(
@@ -74,21 +75,22 @@ def install(
     """Make ``app`` place its tasks and its workers nodes. Call it once, where the application is made.
 
     ``settings`` are used as they are; ``config`` is the path of a TOML file, over which ``SWITCHYARD_*``
-    variables go. No connection is made. Raises ConfigurationError (unknown setting, unknown strategy);
-    a broker that is not Redis or Valkey raises UnsupportedBroker when it is first used.
+    variables go. No connection is made. Raises ConfigurationError (unknown setting, unknown strategy).
+    Where the broker turns out to be neither Redis nor Valkey, that is said in a warning of the log, and the
+    application works as if this was never called.
     """
     if settings is not None and config is not None:
         raise ConfigurationError("install() takes settings or config, not both; drop one of them")
     refuse_late(app)
     chosen = settings if settings is not None else load(config)
-    app.switchyard = Installation(chosen, Placer(chosen))
-    app.annotations = [TaskAnnotations(app, Results(app, chosen))]
+    broker = Broker(app, SafeDefaults().set)
+    app.switchyard = Installation(chosen, Placer(chosen), broker)
+    celery_app.annotate(app, TaskAnnotations(app, Results(app, chosen, broker)))
     if app.configured:
-        _set_defaults(app.conf)
-    app.on_after_configure.connect(lambda source, **_: _set_defaults(source), weak=False)
-    app.amqp_cls = _amqp_class(app.amqp_cls)
-    app.__dict__.pop("amqp", None)
-    app.steps["consumer"].add(_NODE_STEP)
+        broker.configured(app.conf)
+    app.on_after_configure.connect(lambda source, **_: broker.configured(source), weak=False)
+    celery_app.use_amqp(app, PlacingAMQP, _AMQP)
+    celery_app.add_consumer_step(app, _NODE_STEP)
     remember(app)
 
 
@@ -103,19 +105,16 @@ def installation(app: Celery) -> Installation:
     return found
 
 
-def _set_defaults(conf: Any) -> None:
-    """Change Celery's own defaults, under all that the user says, in new names of settings or in old ones.
+class SafeDefaults:
+    """Our defaults of Celery's settings in one application, which go again where the broker is not ours."""
 
-    ``add_defaults`` would put ours over what comes from ``config_from_object``.
-    """
-    celerys = conf.maps[-1]
-    celerys.update(
-        {name if name in celerys else _TO_OLD_KEY[name]: value for name, value in SAFE_DEFAULTS.items()}
-    )
+    def __init__(self) -> None:
+        self._celerys: Mapping[str, Any] | None = None
 
-
-def _amqp_class(current: Any) -> Any:
-    if current == _DEFAULT_AMQP:
-        return "switchyard.install:PlacingAMQP"
-    base = symbol_by_name(current)
-    return base if issubclass(base, PlacingAMQP) else type("PlacingAMQP", (PlacingAMQP, base), {})
+    def set(self, conf: Any, ours: bool) -> None:
+        """Put ours in place, or Celery's own back."""
+        if ours:
+            before = celery_app.set_defaults(conf, SAFE_DEFAULTS)
+            self._celerys = before if self._celerys is None else self._celerys
+        elif self._celerys is not None:
+            celery_app.set_defaults(conf, self._celerys)

@@ -7,19 +7,18 @@ import time
 from typing import Any
 
 from celery import bootsteps
-from celery.bootsteps import CLOSE, RUN, TERMINATE
-from celery.concurrency.solo import TaskPool as SoloPool
-from celery.worker import state as worker_state
 from celery.worker.consumer.tasks import Tasks
+from switchyard.adapters import celery_worker
 from switchyard.adapters.celery_pool import begun_tags, keep_begun_jobs
+from switchyard.adapters.celery_worker import Consumer
 from switchyard.cluster.claimant import Claimant
 from switchyard.errors import SwitchyardError
 from switchyard.install import installation
 from switchyard.models import DeadTask
+from switchyard.transport.claiming import Claiming
 from switchyard.transport.opening import open_state, require_supported
 
 from switchyard_workers.agent import Agent, Observation
-from switchyard_workers.pool_deaths import count_deaths
 from switchyard_workers.tell_callers import fail
 
 logger = logging.getLogger(__name__)
@@ -30,47 +29,51 @@ class NodeStep(bootsteps.StartStopStep):
 
     requires = (Tasks,)
 
-    def __init__(self, c: Any, **kwargs: Any) -> None:
+    def __init__(self, c: Consumer, **kwargs: Any) -> None:
         self.agent: Agent | None = None
         self._ticked_at = time.monotonic()
-        count_deaths(c.app.tasks.values())
+        celery_worker.count_deaths(c.app.tasks.values())
         super().__init__(c, **kwargs)
 
-    def start(self, c: Any) -> None:
+    def include_if(self, c: Consumer) -> bool:
+        """Where the broker is neither Redis nor Valkey, the worker is one of plain Celery's."""
+        return installation(c.app).broker.is_ours
+
+    def start(self, c: Consumer) -> None:
         """Join at the first start; after a lost connection go on with the same lease."""
         keep_begun_jobs(c.pool)
         if self.agent is None:
             self.agent = self._join(c)
         else:
             self._release_forgotten(self.agent.claimant, c.pool)
-        c.task_consumer.channel.claim_for(self.agent.claimant)
+        _claiming(c).claim_for(self.agent.claimant)
         self._tick()
         # Celery cancels what was put on its timer for a connection that is lost; each start puts it on again.
         c.timer.call_repeatedly(installation(c.app).settings.renew, self._tick)
         self.agent.nudge()
 
-    def stop(self, c: Any) -> None:
+    def stop(self, c: Consumer) -> None:
         """Claim nothing more. If the worker is stopping, hand the inbox back at once."""
         if self.agent is None:
             return
         if c.task_consumer is not None and c.connection is not None:
-            c.task_consumer.channel.stop_claiming()
-        if c.blueprint.state in (CLOSE, TERMINATE):
+            _claiming(c).stop()
+        if celery_worker.is_closing(c):
             self.agent.drain()
 
-    def shutdown(self, c: Any) -> None:
+    def shutdown(self, c: Consumer) -> None:
         """Every task that could finish has: leave the cluster."""
         if self.agent is not None:
             self.agent.leave()
             self.agent = None
 
-    def info(self, c: Any) -> dict[str, Any]:
+    def info(self, c: Consumer) -> dict[str, Any]:
         """What ``inspect stats`` shows."""
         if self.agent is None:
             return {}
         return {"switchyard": {"node": self.agent.name, "epoch": self.agent.claimant.epoch}}
 
-    def _join(self, c: Any) -> Agent:
+    def _join(self, c: Consumer) -> Agent:
         try:
             agent = self._agent(c)
             agent.join()
@@ -81,7 +84,7 @@ class NodeStep(bootsteps.StartStopStep):
         logger.info("Node %s is up: epoch %s, labels %s.", agent.name, agent.claimant.epoch, labels or "none")
         return agent
 
-    def _agent(self, c: Any) -> Agent:
+    def _agent(self, c: Consumer) -> Agent:
         settings = installation(c.app).settings
         state = open_state(c.app, settings)
         require_supported(state)
@@ -97,7 +100,7 @@ class NodeStep(bootsteps.StartStopStep):
             lambda dead: c.call_soon(self._tell, c, dead),
         )
 
-    def _tell(self, c: Any, dead: DeadTask) -> None:
+    def _tell(self, c: Consumer, dead: DeadTask) -> None:
         """Make the result of a task that was given up a failure."""
         try:
             fail(c.app, c.task_consumer.channel, dead)
@@ -109,34 +112,34 @@ class NodeStep(bootsteps.StartStopStep):
     def _tick(self) -> None:
         self._ticked_at = time.monotonic()
 
-    def _observe(self, c: Any) -> Observation:
+    def _observe(self, c: Consumer) -> Observation:
         """The consumer's figures for a heartbeat."""
-        slots = getattr(c.controller, "max_concurrency", None) or c.pool.num_processes or 1
-        active = len(worker_state.active_requests)
+        slots = celery_worker.slots(c)
+        active = celery_worker.running()
         return Observation(
             slots=slots,
-            limit=c.qos.value if c.qos is not None and c.qos.value else slots,
+            limit=celery_worker.prefetch_limit(c) or slots,
             queues=tuple(queue.name for queue in c.app.amqp.queues.consume_from.values()),
             active=active,
-            stopping=worker_state.should_stop is not None or worker_state.should_terminate is not None,
+            stopping=celery_worker.is_stopping(),
             hangs=self._hangs(c, active),
         )
 
-    def _hangs(self, c: Any, active: int) -> bool:
+    def _hangs(self, c: Consumer, active: int) -> bool:
         """Whether the event loop stands still although it should not.
 
         It does while the solo pool runs a task in it, while the consumer connects again, and once the
         worker is stopping; none of that says that the process is stuck.
         """
-        excused = c.connection is None or c.blueprint.state != RUN or (active and _runs_tasks_itself(c.pool))
+        excused = not celery_worker.is_consuming(c) or (active and celery_worker.runs_tasks_itself(c))
         return not excused and time.monotonic() - self._ticked_at > installation(c.app).settings.lease
 
     @staticmethod
     def _release_forgotten(claimant: Claimant, pool: Any) -> None:
         """Give back claims that neither the pool nor we know of since the connection was lost."""
-        running = {request._message.delivery_tag for request in worker_state.active_requests}
-        claimant.forget_all_but(running | begun_tags(pool))
+        claimant.forget_all_but(celery_worker.running_tags() | begun_tags(pool))
 
 
-def _runs_tasks_itself(pool: Any) -> bool:
-    return isinstance(pool, SoloPool)
+def _claiming(c: Consumer) -> Claiming:
+    side: Claiming = c.task_consumer.channel.consuming
+    return side

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,14 +12,12 @@ from switchyard.beat.entries import Definition, Entry, to_us
 from switchyard.beat.plan import Plan
 from switchyard.beat.storage import Record
 from switchyard.models import Tick
-from switchyard.transport.batch import DRAFTS, Draft, Letter
+from switchyard.transport.batch import DRAFTS, Draft, Letter, Placements
 
 #: Names the ids of ticks; any constant does.
 _NAMESPACE = uuid.UUID("6ba0c2d5-5f0e-4f0c-9a53-3f1f5d0d6b1e")
 #: Longest that the broker is waited for, in seconds: a leader must not hang on a connection that is cut.
 _PATIENCE = 5.0
-#: Messages that one flush may hold; more than a turn sends, so that only we flush.
-_FLUSH_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +83,17 @@ class Sender:
     def send(self, all_drafted: Iterable[Drafted]) -> None:
         """Send each message, unless its tick was sent before; those that we place in one round trip."""
         taught, self._taught = self._taught, set()
-        with closing(self._channel.create_publish_batch(_FLUSH_MAX)) as batch:
-            batch.taught = taught
+        with self._state.client.pipeline(transaction=False) as pipeline:
+            placements = Placements(self._state, pipeline, taught)
             for drafted in all_drafted:
                 for draft, tick in drafted.messages:
                     if isinstance(draft, Letter):
-                        batch.place(
-                            draft.request, draft.queue, draft.ahead, draft.priority, draft.message, tick
-                        )
+                        placements.place(draft, tick)
                     elif self._state.mark(tick):
                         draft()
-            batch.flush()
-        # A server that restarted has forgotten the scripts: the batch fails, and the next one teaches again.
+            placements.write()
+            pipeline.execute()
+        # A server that restarted has forgotten the scripts: this fails, and the next one teaches again.
         self._taught = taught
 
 

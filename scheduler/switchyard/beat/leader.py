@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from kombu.exceptions import BatchPublishError, OperationalError
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from switchyard.adapters.redbeat_store import DISABLED
@@ -47,7 +47,7 @@ _RECORD_WITHIN = 0.05
 _BROKEN = 60.0
 
 #: What breaks when the broker or the storage is away.
-CONNECTION_ERRORS = (OSError, RedisError, OperationalError, BatchPublishError)
+CONNECTION_ERRORS = (OSError, RedisError, OperationalError)
 
 _log = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from celery.app.annotations import prepare, resolve_all
 from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
 from celery.result import AsyncResult
 from celery.states import SUCCESS
 from redis.exceptions import RedisError
 
+from switchyard.adapters.celery_app import annotations_of
 from switchyard.cached_tasks.results import LONGEST_TTL_S, Results
 from switchyard.cached_tasks.sharing import publish_once, run_once
 from switchyard.cached_tasks.template import Template, parse
@@ -81,6 +81,11 @@ class CachedCalls:
         parameters = list(caching.signature.parameters.values())
         self._signature = caching.signature.replace(parameters=parameters[1:] if bound else parameters)
         self._results = results
+
+    @property
+    def kept(self) -> bool:
+        """Whether results are kept at all."""
+        return self._results.kept
 
     def key(self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> str:
         """The key of a call. Raises TypeError (not the task's arguments), ConfigurationError (not plain)."""
@@ -158,7 +163,7 @@ class TaskAnnotations:
     def annotate(self, task: Any) -> dict[str, Any]:
         """Attributes to set on the task's class. Raises ConfigurationError if it can't be cached."""
         changes = self._ours(task)
-        for users in resolve_all(prepare(self._app.conf.task_annotations), task):
+        for users in annotations_of(self._app, task):
             changes.update(users)
         return changes
 
@@ -191,7 +196,7 @@ def refuse_late(app: Any) -> None:
 def _apply_async(calls: CachedCalls, celerys: Callable[..., Any]) -> Callable[..., Any]:
     def apply_async(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         special = {name for name, value in options.items() if value is not None} - _ORDINARY
-        if more or special or self.app.conf.task_always_eager:
+        if more or special or self.app.conf.task_always_eager or not calls.kept:
             return celerys(self, args, kwargs, *more, **options)
         _require_readable_results(self)
         try:
@@ -213,7 +218,7 @@ def _run(calls: CachedCalls, function: Callable[..., Any], bound: bool) -> Calla
         def body() -> Any:
             return function(self, *args, **kwargs) if bound else function(*args, **kwargs)
 
-        if self.request.called_directly or self.request.is_eager:
+        if self.request.called_directly or self.request.is_eager or not calls.kept:
             return body()
         return calls.run(self, calls.key(args, kwargs), body)
 

@@ -14,6 +14,7 @@ from switchyard.cached_tasks.flights import Flights
 from switchyard.errors import ConfigurationError, NotCacheable
 from switchyard.forking import PerProcess, free_after_fork
 from switchyard.settings import Settings
+from switchyard.transport.broker import Broker
 from switchyard.transport.opening import open_state
 
 #: Longest that a result may be kept, in seconds (a week).
@@ -68,12 +69,18 @@ def open_cache(settings: Settings, broker_url: str) -> Cache:
 class Results:
     """The results of one application's cached tasks. Opened when first used; for any threads and forks."""
 
-    def __init__(self, app: Celery, settings: Settings) -> None:
+    def __init__(self, app: Celery, settings: Settings, broker: Broker) -> None:
         self._app = app
         self._settings = settings
+        self._broker = broker
         self._lock = free_after_fork()
         self._near: NearCache | None = None
         self._flights = PerProcess(self._open_flights)
+
+    @property
+    def kept(self) -> bool:
+        """Whether results are kept: not where the broker, which keeps the flights, is not one of ours."""
+        return self._broker.is_ours
 
     @property
     def lease(self) -> float:

@@ -3,43 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from switchyard.models import Intent, Node, Placement
 from switchyard.placement.placer import Placer
-
-#: Message property that carries the request to the transport, and header that keeps a caller's own
-#: ``placement=`` with the task through its retries.
-PLACEMENT = "placement"
+from switchyard.placement.request import PLACEMENT, PlacementRequest
 
 #: Task names whose request is remembered; names may be made up at run time, so there is an end.
 NAMES_MAX = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementRequest:
-    """Travels as a message property from router to transport, which knows the final queue."""
-
-    intent: Intent
-    placer: Placer
-
-    def placement(self, queue: str, priority: int, read: Callable[[], list[Node]]) -> Placement:
-        """The decision, once the queue is known."""
-        return self.placer.placement(self.intent, queue, priority, read)
-
-
 class Router:
     """A callable for Celery's ``task_routes``.
 
-    ``lookup`` asks the user's own routers; what it finds is kept, and the placement is added to it.
+    ``lookup`` asks the user's own routers; what it finds is kept, and the placement is added to it, unless
+    ``applies`` says that nobody would understand one.
     """
 
     def __init__(
-        self, placer: Placer, lookup: Callable[..., dict[str, Any] | str | None] | None = None
+        self,
+        placer: Placer,
+        lookup: Callable[..., dict[str, Any] | str | None] | None = None,
+        applies: Callable[[], bool] = lambda: True,
     ) -> None:
         self.placer = placer
         self._lookup = lookup
+        self._applies = applies
         self._plain: dict[str, PlacementRequest] = {}
 
     def __call__(
@@ -59,6 +47,9 @@ class Router:
         found = self._lookup(name, args, kwargs, options, task) if self._lookup else None
         route: dict[str, Any] = {"queue": found} if isinstance(found, str) else dict(found or {})
         asked = options.pop(PLACEMENT, None)
+        if not self._applies():
+            route.pop(PLACEMENT, None)
+            return route
         kept = (options.get("headers") or {}).get(PLACEMENT)
         wanted = next((wish for wish in (asked, kept, route.get(PLACEMENT)) if wish is not None), None)
         route[PLACEMENT] = self._request(name, wanted)

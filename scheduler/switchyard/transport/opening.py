@@ -11,7 +11,7 @@ from redis.exceptions import NoPermissionError, RedisError
 from redis.retry import Retry
 
 from switchyard.cluster.state import State
-from switchyard.errors import BrokerUnreachable, ServerTooOld
+from switchyard.errors import BrokerUnreachable, ServerTooOld, UnsupportedBroker
 from switchyard.settings import Settings
 from switchyard.transport.connection import Connection
 
@@ -23,7 +23,7 @@ OLDEST_VALKEY = (7, 2)
 def open_state(app_or_url: Any, settings: Settings) -> State:
     """The state of an application's cluster, or of the one behind a broker URL.
 
-    Raises BrokerUnreachable. Every command on it has a deadline of one lease.
+    Raises BrokerUnreachable, UnsupportedBroker. Every command on it has a deadline of one lease.
     """
     options = {
         "switchyard_namespace": settings.namespace,
@@ -34,6 +34,11 @@ def open_state(app_or_url: Any, settings: Settings) -> State:
         connection = Connection(app_or_url, transport_options=options)
     else:
         connection = app_or_url.connection(app_or_url.conf.broker_write_url, transport_options=options)
+    if not connection.reaches_ours:
+        raise UnsupportedBroker(
+            f"Switchyard needs Redis or Valkey as the broker, not {connection.transport_cls!r}; "
+            "set broker_url to a redis://, rediss://, redis+socket:// or sentinel:// URL"
+        )
     try:
         connection.connect()
         channel = connection.default_channel

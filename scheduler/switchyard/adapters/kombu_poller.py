@@ -1,4 +1,4 @@
-"""kombu's poller of Redis connections, with settlements and a way to end a wait."""
+"""kombu's poller of Redis connections, which sends before it waits and can be woken from a wait."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import socket
 from contextlib import suppress
 from typing import Any
 
+import kombu
 from kombu.transport.redis import MultiChannelPoller
 from kombu.utils.eventio import READ
 
+#: Before 5.7, ``get`` starts what channels poll for by itself, without ``on_poll_start``.
+_GET_BEGINS_WITH_POLL_START = kombu.VERSION >= (5, 7)
+
 
 class Poller(MultiChannelPoller):
-    """kombu's poller, which sends what is to be settled before it waits, and can be woken from a wait."""
+    """Polls the connections of all channels of one transport."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -19,10 +23,10 @@ class Poller(MultiChannelPoller):
         self._waker: socket.socket | None = None
 
     def on_poll_start(self) -> None:
-        """Start claims, which take settlements along, then send the settlements that are left."""
+        """Ask for messages, which takes settlements along, then send what is left."""
         super().on_poll_start()
         for channel in self._channels:
-            channel.flush()
+            channel.consuming.flush()
 
     def get(self, callback: Any, timeout: float | None = None) -> Any:
         """Wait for the next message, without an event loop."""
@@ -30,6 +34,8 @@ class Poller(MultiChannelPoller):
             self._woken, self._waker = socket.socketpair()
             self._waker.setblocking(False)
             self.poller.register(self._woken, READ)
+        if not _GET_BEGINS_WITH_POLL_START:
+            self.on_poll_start()
         return super().get(callback, timeout)
 
     def handle_event(self, fileno: int, event: int) -> Any:
@@ -49,7 +55,7 @@ class Poller(MultiChannelPoller):
         """Close the poller and its waker."""
         super().close()
         if self._woken is not None and self._waker is not None:
-            self._unregister_from_poll(self._woken)
+            self.poller.unregister(self._woken)
             self._woken.close()
             self._waker.close()
             self._woken = self._waker = None

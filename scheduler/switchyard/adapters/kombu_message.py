@@ -1,0 +1,38 @@
+"""kombu's message, as it comes from a list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu.transport import virtual
+
+#: A message as kombu writes it: body, headers, properties.
+Payload = dict[str, Any]
+
+
+class UnreadableMessage(Exception):
+    """What was taken from a queue is not what kombu writes."""
+
+
+class Message(virtual.Message):
+    """kombu's message, which says so when its payload is no message at all.
+
+    ``process_died`` says that the pool process which ran its task is dead.
+    """
+
+    process_died = False
+
+    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+        try:
+            super().__init__(payload, channel=channel, **kwargs)
+        except Exception as exc:
+            raise UnreadableMessage(f"not a kombu message: {type(exc).__name__}: {exc}") from exc
+        if self.body is None:
+            # Celery would stop the worker when it tries to show such a message in its log.
+            raise UnreadableMessage("not a kombu message: it has no body")
+
+    @property
+    def as_sent(self) -> Payload:
+        """The payload that the message was made of."""
+        payload: Payload = self._raw
+        return payload

@@ -1,0 +1,188 @@
+"""kombu's Redis transport, whose private hooks ask our sides. Versions: kombu 5.4.2 to 5.7."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from time import monotonic
+from typing import Any
+
+from kombu.transport import redis as kombu_redis
+
+from switchyard.adapters.kombu_batch import PublishBatch
+from switchyard.adapters.kombu_message import Message, Payload
+from switchyard.adapters.kombu_poller import Poller
+from switchyard.adapters.kombu_qos import QoS
+from switchyard.adapters.kombu_sides import Consuming, Publishing
+
+#: A base that mypy looks through: the classes of kombu, which has no types, are mixed in at the end.
+_Kombus: Any = object
+
+
+class Hooks(_Kombus):
+    """Mixed into kombu's channels: asks our sides where kombu has a hook, else does what kombu does."""
+
+    QoS = QoS
+    Message = Message
+    #: Transport option: tells clusters on one database apart.
+    switchyard_namespace = "switchyard"
+
+    publishing: Publishing
+    consuming: Consuming
+    #: kombu sets it from 5.7 on; before, no queue expires.
+    _expires: Collection[str] = ()
+    _kept_client: Any = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.publishing, self.consuming = self.sides()
+        super().__init__(*args, **kwargs)
+
+    def sides(self) -> tuple[Publishing, Consuming]:
+        """Ours of this channel."""
+        raise NotImplementedError
+
+    # -- RedisChannel, for our sides ------------------------------------------------------------------
+
+    @property
+    def polled(self) -> Any:
+        """The connection on which a reply is due, None if none is."""
+        return self._in_poll or None
+
+    def list_name(self, queue: str, step: int) -> str:
+        """The list for messages of this queue and priority, without the global prefix."""
+        return str(self._q_for_pri(queue, step))
+
+    def step_of(self, message: Payload) -> int:
+        """The priority step of a message."""
+        return int(self.priority(self._get_message_priority(message, reverse=False)))
+
+    def expires(self, queue: str) -> bool:
+        """Whether the queue was declared with ``x-expires``."""
+        return queue in self._expires
+
+    def put_stock(self, queue: str, message: Payload) -> None:
+        """Put a message as kombu does."""
+        super()._put(queue, message)
+
+    def put_fanout_stock(self, exchange: str, message: Payload, routing_key: str) -> None:
+        """Publish a message as kombu does."""
+        super()._put_fanout(exchange, message, routing_key)
+
+    def consumes(self, queue: str) -> bool:
+        """Whether somebody on this connection wants messages of the queue."""
+        return queue in self.connection._callbacks
+
+    def deliver(self, payload: Payload, queue: str) -> None:
+        """Hand a message to the consumer; the queue is then the last in turn."""
+        self._queue_cycle.rotate(queue)
+        self.connection._deliver(payload, queue)
+
+    def settled(self) -> None:
+        """A slot came free: without an event loop nobody else would notice in time."""
+        transport = self.connection
+        if transport is not None and not transport.has_event_loop:
+            self.consuming.flush()
+            transport.cycle.wake()
+
+    # -- kombu's hooks --------------------------------------------------------------------------------
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        # kombu builds a client for every command, about 100 us each; its pool makes one enough.
+        if asynchronous:
+            return super()._create_client(asynchronous)
+        if self._kept_client is None or self._kept_client.connection_pool is not self.pool:
+            self._kept_client = super()._create_client()
+        return self._kept_client
+
+    def _put(self, queue: str, message: Payload, **kwargs: Any) -> None:
+        batch: PublishBatch | None = kwargs.get("_publish_batch")
+        left = self.publishing.put(queue, message, None if batch is None else batch.ours)
+        if left is not None:
+            super()._put(queue, left, **kwargs)
+        elif batch is not None:
+            batch.count()
+
+    def _put_fanout(self, exchange: str, message: Payload, routing_key: str, **kwargs: Any) -> None:
+        left = self.publishing.put_fanout(exchange, message, routing_key)
+        if left is not None:
+            super()._put_fanout(exchange, left, routing_key, **kwargs)
+
+    def create_publish_batch(self, max_size: int) -> PublishBatch:
+        """What ``Producer.batch`` collects in; kombu asks for it from 5.7 on."""
+        return PublishBatch(self, max_size)
+
+    def _brpop_start(self, *args: Any, **kwargs: Any) -> None:
+        if not self.consuming.claims:
+            super()._brpop_start(*args, **kwargs)
+            return
+        queues = tuple(self._queue_cycle.consume(len(self.active_queues)))
+        if queues:
+            self._in_poll = self.client.connection
+            self._brpop_sent_at = monotonic()  # kombu's look after dead connections reads it, from 5.7 on
+            self.consuming.start(self._in_poll, queues, self.qos.can_consume_max_estimate())
+
+    def _brpop_read(self, **options: Any) -> bool:
+        # A reply may still be due to what kombu sent before this channel was the node's (Mingle does).
+        if not self.consuming.awaiting:
+            return bool(super()._brpop_read(**options))
+        connection = self.client.connection
+        try:
+            deliver = self.consuming.read(connection)
+        except self.connection_errors:
+            connection.disconnect()
+            raise
+        finally:
+            if not self.consuming.awaiting:
+                self._in_poll = None
+                self._renew_credentials()
+        if deliver is None:
+            raise kombu_redis.Empty()
+        deliver()
+        return True
+
+    def _renew_credentials(self) -> None:
+        """What kombu does from 5.7 on when nothing is in flight on the polled connection."""
+        if renew := getattr(self, "_flush_brpop_reauth", None):
+            renew()
+
+    def _size(self, queue: str) -> int:
+        return self.publishing.size(queue)
+
+    def _has_queue(self, queue: str, **kwargs: Any) -> bool:
+        # For kombu an empty queue does not exist.
+        return bool(super()._has_queue(queue, **kwargs)) or self._size(queue) > 0
+
+    def _purge(self, queue: str) -> int:
+        return self.publishing.purge(queue)
+
+    def close(self) -> None:
+        """Close the channel. Nobody will read a reply that is still due to us."""
+        if self.consuming.claims:
+            self._in_poll = None
+        super().close()
+
+
+class Channel(Hooks, kombu_redis.Channel):
+    """kombu's Redis channel with our hooks."""
+
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, "switchyard_namespace")
+
+
+class SentinelChannel(Hooks, kombu_redis.SentinelChannel):
+    """kombu's Sentinel channel with our hooks."""
+
+    from_transport_options = (*kombu_redis.SentinelChannel.from_transport_options, "switchyard_namespace")
+
+
+class Transport(kombu_redis.Transport):
+    """kombu's Redis transport with our poller; a subclass names its channels."""
+
+    has_event_loop = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cycle = Poller()
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Let Celery's event loop drive the channels."""
+        self.has_event_loop = True
+        super().register_with_event_loop(connection, loop)

@@ -1,0 +1,163 @@
+"""A channel's side towards its consumer: claims for a node, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from kombu.utils.json import dumps, loads
+
+from switchyard.adapters.kombu_message import Message, Payload, UnreadableMessage
+from switchyard.adapters.kombu_sides import RedisChannel
+from switchyard.cluster.claimant import Claimant
+from switchyard.cluster.sources import Sources
+from switchyard.cluster.state import State
+from switchyard.models import Claim
+from switchyard.transport.delivery import DELIVERY
+
+
+class Claiming:
+    """Nothing of its own until :meth:`claim_for`; from then on it stands between kombu and the claimant."""
+
+    def __init__(self, channel: RedisChannel, state: Callable[[], State]) -> None:
+        self._channel = channel
+        self._state = state
+        self._claimant: Claimant | None = None
+        self._sources: Sources | None = None
+
+    # -- the node's -----------------------------------------------------------------------------------
+
+    def claim_for(self, claimant: Claimant) -> None:
+        """From now on this channel claims for a node, instead of popping from the lists."""
+        self._claimant = claimant
+        claimant.connected()
+
+    def stop(self) -> None:
+        """Claim nothing more; what a reply still brings goes back at once."""
+        claimant = self._claimant
+        if claimant is None:
+            return
+        claimant.stopped = True
+        if self._channel.polled is not None and claimant.awaits_claims:
+            self._release(claimant, claimant.read(self._channel.polled))
+
+    # -- kombu's --------------------------------------------------------------------------------------
+
+    @property
+    def claims(self) -> bool:
+        """Whether the channel claims."""
+        return self._claimant is not None
+
+    @property
+    def awaiting(self) -> bool:
+        """Whether the server owes a reply to what the claimant sent."""
+        return self._claimant is not None and self._claimant.awaiting
+
+    @property
+    def held(self) -> int:
+        """How many claimed messages this process has."""
+        return 0 if self._claimant is None else self._claimant.held
+
+    def start(self, connection: Any, queues: tuple[str, ...], room: int | None) -> None:
+        """Claim up to ``room`` messages, or wait on the bell."""
+        if self._claimant is not None:
+            self._claimant.start(connection, self._sources_of(queues), room)
+
+    def read(self, connection: Any) -> Callable[[], None] | None:
+        """Take the claims that are there; what is returned hands them to the consumer."""
+        claimant = self._claimant
+        claims = [] if claimant is None else claimant.read(connection)
+        return partial(self._deliver, claimant, claims) if claimant is not None and claims else None
+
+    def flush(self) -> None:
+        """Settle what no claim took along. While one is under way the next can, without a wait."""
+        if self._claimant is not None and not self._claimant.awaits_claims:
+            self._claimant.flush()
+
+    def holds(self, tag: str) -> bool:
+        """Whether this is a claim of this node that is not settled or released yet."""
+        return self._claimant is not None and self._claimant.holds(tag)
+
+    def settle(self, tag: str) -> None:
+        """Settle a claimed message; the round trip is shared with others."""
+        if self._claimant is not None:
+            self._claimant.settle(tag)
+
+    def give_back(self, tag: str, message: Message) -> None:
+        """Give a message back to the end of its queue, as kombu does; a death is counted."""
+        claimant = self._claimant
+        if claimant is None:
+            return
+        text = dumps(redelivered(message.as_sent))
+        if message.process_died:
+            claimant.crashed(tag, text)
+        else:
+            claimant.release([tag], [text], front=False)
+
+    # -- delivering -----------------------------------------------------------------------------------
+
+    def _deliver(self, claimant: Claimant, claims: list[tuple[str, Claim]]) -> None:
+        """Hand messages to the consumer; those it has not seen when it raises go back."""
+        left = list(reversed(claims))
+        try:
+            while left:
+                self._deliver_one(claimant, *left.pop())
+        finally:
+            self._release(claimant, left[::-1])
+
+    def _deliver_one(self, claimant: Claimant, tag: str, claim: Claim) -> None:
+        queue = self._state().keys.queue_of(claim.home)
+        if not self._channel.consumes(queue):
+            claimant.release([tag])
+            return
+        try:
+            payload = _payload(claim, tag)
+            claimant.hold(tag, _measured_task(payload), queue)
+            self._channel.deliver(payload, queue)
+        except UnreadableMessage as exc:
+            claimant.bury(tag, str(exc))
+
+    @staticmethod
+    def _release(claimant: Claimant, claims: list[tuple[str, Claim]]) -> None:
+        if claims:
+            claimant.release([tag for tag, _ in claims])
+
+    def _sources_of(self, queues: tuple[str, ...]) -> Sources:
+        if self._sources is None or self._sources.queues != queues:
+            channel = self._channel
+            prefix = channel.global_keyprefix
+            lists = [
+                (step, tuple(prefix + channel.list_name(queue, step) for queue in queues))
+                for step in channel.priority_steps
+            ]
+            fair = channel.queue_order_strategy == "round_robin"
+            self._sources = Sources(queues, tuple(lists), fair)
+        return self._sources
+
+
+def redelivered(payload: Payload) -> Payload:
+    """Mark a message as kombu marks one that it hands out again."""
+    try:
+        payload["headers"]["redelivered"] = True
+        payload["properties"]["delivery_info"]["redelivered"] = True
+    except (KeyError, TypeError):
+        return payload
+    return payload
+
+
+def _payload(claim: Claim, tag: str) -> Payload:
+    """The message as kombu wrote it, with a delivery tag that names the claim."""
+    try:
+        payload: Payload = loads(claim.message)
+        payload["properties"]["delivery_tag"] = tag
+    except (ValueError, TypeError, KeyError) as exc:
+        raise UnreadableMessage(f"not a kombu message: {type(exc).__name__}: {exc}") from exc
+    if isinstance(payload.get("headers"), dict):
+        payload["headers"][DELIVERY] = {"count": claim.deaths + 1, "token": int(claim.receipt)}
+    return redelivered(payload) if claim.deaths else payload
+
+
+def _measured_task(payload: Payload) -> str | None:
+    headers = payload.get("headers") or {}
+    return None if headers.get("eta") else headers.get("task")
