@@ -103,7 +103,7 @@ def test_a_task_that_kills_its_pool_process_is_given_up(
         dead = state_of(clean_valkey).dead(receipt)
         assert dead is not None
         assert (dead.deaths, dead.nodes) == (2, ("n1", "n1"))
-        assert outstanding(clean_valkey) == 0
+        wait_until(lambda: outstanding(clean_valkey) == 0, "the last task is settled")
 
 
 def test_a_paused_node_is_fenced_and_rejoins_by_itself(
