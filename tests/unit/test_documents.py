@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 from functools import cache
@@ -113,3 +114,62 @@ def test_the_placeholder_for_a_public_home_is_one() -> None:
         for home in homes.findall((ROOT / file).read_text())
     }
     assert len(found) == 1, found
+
+
+INTERNALS = ROOT / "docs" / "internals.md"
+#: A row of a table: the file in its first cell, and the rest.
+ROW = re.compile(r"^\| `([^`]+)` \| (.+) \|$", re.MULTILINE)
+CALL = re.compile(r"(?:(\w+)\.)?(\w+)\(\)")
+
+
+def in_the_tree(path: str) -> Path:
+    """A path of the page on internals."""
+    return (
+        ROOT / path if path.startswith(("scheduler/", "workers/")) else ROOT / "scheduler/switchyard" / path
+    )
+
+
+@cache
+def defined(module: Path) -> frozenset[str]:
+    """Its functions and classes, and its methods with and without the name of their class."""
+    names = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            names |= {f"{node.name}.{each.name}" for each in node.body if isinstance(each, ast.FunctionDef)}
+    return frozenset(names)
+
+
+@pytest.mark.parametrize("row", ROW.findall(INTERNALS.read_text()), ids=lambda row: row[0])
+def test_internals_name_what_the_file_defines(row: tuple[str, str]) -> None:
+    """Broken if a function moved, and a newcomer who follows the page looks for it in vain."""
+    file = in_the_tree(row[0])
+    assert file.is_file(), f"docs/internals.md names {row[0]}"
+    for code in CODE.findall(row[1]):
+        if match := CALL.fullmatch(code):
+            wanted = ".".join(filter(None, match.groups()))
+            assert wanted in defined(file), f"docs/internals.md looks for {code} in {row[0]}"
+
+
+def test_the_text_of_internals_names_what_there_is() -> None:
+    """Broken if a method that the text calls by its class is gone."""
+    ours = [path for room in ("scheduler", "workers") for path in (ROOT / room).rglob("*.py")]
+    known = frozenset[str]().union(*map(defined, ours))
+    for code in CODE.findall(ROW.sub("", prose(INTERNALS))):
+        if match := CALL.fullmatch(code):
+            assert ".".join(filter(None, match.groups())) in known, f"docs/internals.md names {code}"
+
+
+def test_every_arrow_of_the_diagram_is_a_script() -> None:
+    """Broken if an operation moves messages and the diagram does not have it, or has one that is gone."""
+    diagram = INTERNALS.read_text().partition("```mermaid")[2].partition("```")[0]
+    arrows = {
+        name for names in re.findall(r"-->.+: (.+)$", diagram, re.MULTILINE) for name in names.split(", ")
+    }
+    moves = {
+        file.stem
+        for file in (ROOT / "scheduler/switchyard/lua/cluster").glob("*.lua")
+        if "Invariant 1" in file.read_text() or file.stem in ("settle", "purge")
+    }
+    assert arrows == moves
