@@ -32,8 +32,9 @@ lock: $(STAMP)  ## write requirements/dev.txt anew from pyproject.toml; newer ve
 demo: $(STAMP)  ## three nodes, real work, every strategy
 	@$(BIN)/python -m tasks.demo
 
-test: $(STAMP)  ## every test, on real servers
-	$(PYTEST) $(PARALLEL)
+test: $(STAMP)  ## every test, on real servers; those that bound a time last and alone
+	$(PYTEST) $(PARALLEL) -m "not timing"
+	$(PYTEST) -m timing
 
 test-unit: $(STAMP)  ## the tests that need no server
 	$(PYTEST) $(PARALLEL) -m "not timing" tests/unit

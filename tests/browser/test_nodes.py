@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 from switchyard.models import NodeState
 
@@ -128,6 +129,7 @@ def test_a_read_only_dashboard_has_no_buttons(stage: Stage, page: Page) -> None:
     expect(page.locator("#sy-page button")).to_have_count(0)
 
 
+@pytest.mark.timing
 def test_a_killed_node_is_lost_and_its_tasks_restored(stage: Stage, page: Page) -> None:
     """The operator would learn of a dead node from the people who wait for their tasks."""
     page.goto(f"{stage.dashboard.url}/nodes")

@@ -20,6 +20,7 @@ TASKS = 3000
 PATIENCE = 10
 
 
+@pytest.mark.timing
 @pytest.mark.timeout(180)
 def test_results_that_are_in_a_pipe_at_sigterm_are_counted(clean_valkey: Server, tmp_path: Path) -> None:
     """Broken if a stopping node forgets what its pool has begun: that runs again, and it ends 30 s later."""

@@ -54,6 +54,7 @@ def test_a_killed_nodes_tasks_run_elsewhere_within_seconds(
         assert state_of(clean_valkey).dead_receipts() == []
 
 
+@pytest.mark.timing
 def test_a_restart_under_the_old_name_takes_the_work_back_at_once(
     app: Celery, clean_valkey: Server, tmp_path: Path
 ) -> None:

@@ -288,6 +288,7 @@ def figures(server: Server, name: str) -> Any:
     return node.load.cache
 
 
+@pytest.mark.timing
 def test_a_killed_node_holds_callers_no_longer_than_its_lease(tmp_path: Path) -> None:
     """Everybody who shares a task would wait for a process that is gone."""
     with servers.running("valkey") as own:  # the nodes of the other tests would take its tasks

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.support.app import make_app
 from tests.support.nodes import APP, ROOT, environment, is_up, node_of, worker
 from tests.support.servers import Server, free_port
@@ -59,7 +57,6 @@ def test_labels_of_the_environment_and_the_command_line_add_up(clean_valkey: Ser
 
 def test_gevent_is_patched_early_enough(clean_valkey: Server, tmp_path: Path) -> None:
     """With ``-P gevent`` every task would block all others on the node."""
-    pytest.importorskip("gevent")
     app = make_app(clean_valkey.url())
     with worker(clean_valkey, tmp_path, "n1", slots=4, pool="gevent") as running:
         results = [app.send_task("nap", (3,)) for _ in range(4)]

@@ -68,6 +68,7 @@ def test_every_pool_keeps_tasks_apart(app: Celery, clean_valkey: Server, tmp_pat
     assert len({token for _, token, _ in outcomes}) == 4
 
 
+@pytest.mark.timing
 def test_a_killed_worker_blocks_nobody_for_longer_than_the_ttl(
     app: Celery, clean_valkey: Server, tmp_path: Path
 ) -> None:

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.app import make_app
 from tests.support.dashboard import Site, dashboard_process
 from tests.support.nodes import worker
@@ -15,6 +17,7 @@ from tests.support.waiting import wait_until
 LEASE = 2.0
 
 
+@pytest.mark.timing
 def test_a_killed_node_is_shown_lost_and_its_tasks_restored(clean_valkey: Server, tmp_path: Path) -> None:
     """Operators would learn of a dead machine from their users, or see no figures at all."""
     app = make_app(clean_valkey.url())

@@ -345,6 +345,7 @@ def test_what_is_sent_during_a_look_is_not_drafted_again(bed: Bed, monkeypatch: 
     assert min(at for at, _ in leader._waiting) > due.timestamp()
 
 
+@pytest.mark.timing
 def test_leaders_that_die_at_any_point_lose_and_double_nothing(bed: Bed) -> None:
     """Some order of dying, sleeping and waking up again would lose ticks, or send one twice."""
     dice = random.Random(7)

@@ -228,6 +228,7 @@ def test_a_repair_that_comes_after_a_newer_write_is_refused(
     assert (cache.get("key"), other.get("key"), open_cache().get("key")) == (present,) * 3
 
 
+@pytest.mark.timing
 def test_no_server_is_a_miss_within_the_deadline_logged_once(
     servers: list[Server], open_cache: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -306,6 +307,7 @@ def test_who_computes_gets_what_the_others_get(open_cache: Open) -> None:
     assert first == later == [{"1": 2}, [3]]
 
 
+@pytest.mark.timing
 def test_an_error_is_its_callers_own_and_the_next_one_computes(open_cache: Open) -> None:
     """Broken if a failed computation is cached, or holds the others."""
     cache = open_cache()
@@ -316,6 +318,7 @@ def test_an_error_is_its_callers_own_and_the_next_one_computes(open_cache: Open)
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.timing
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_caller_that_dies_while_it_computes_holds_nobody_longer_than_its_lease(
     servers: list[Server], open_cache: Open

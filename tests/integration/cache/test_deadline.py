@@ -55,6 +55,7 @@ def _slow_server(parts: Iterable[bytes], pause: float) -> Iterator[str]:
             thread.join()
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("stream", STREAMS)
 def test_a_server_that_answers_slowly_does_not_keep_its_caller_past_the_deadline(stream: str) -> None:
     """Broken if each reply of the handshake, or each part of a reply, has a deadline of its own."""
@@ -78,6 +79,7 @@ def test_a_server_that_speaks_another_language_is_a_miss() -> None:
         assert cache.figures.errors > 0
 
 
+@pytest.mark.timing
 def test_servers_that_are_met_paused_share_the_deadline_of_one_call(tmp_path: Path) -> None:
     """Broken if a process that starts during an outage waits for every server, once for every key."""
     servers = [Server(tmp_path / str(number)) for number in range(3)]

@@ -46,6 +46,7 @@ class Candidate:
         return self.election.is_leader
 
 
+@pytest.mark.timing
 def test_one_leads_and_resigns_on_exit(server: Server) -> None:
     """Two would lead, or a rolling restart would be without a leader for a ttl each time."""
     with Candidate(server.url(), ttl=30) as heir_of_nobody, ExitStack() as first_leaves:

@@ -114,6 +114,7 @@ def waiting(server: Server) -> int:
     return server.client().zcard("{switchyard}:line:lock:x")
 
 
+@pytest.mark.timing
 def test_a_wait_ends_at_its_deadline_and_leaves_the_line(server: Server) -> None:
     """A caller would hang, or one that has given up would be served."""
     with switchyard.lock("x", servers=[server.url()]):
@@ -286,6 +287,7 @@ def test_a_minoritys_grants_are_taken_back_at_once(three: Three) -> None:
     wait_until(lambda: holders(three[2][2]) == 0, "the minority's grant is gone", timeout=2)
 
 
+@pytest.mark.timing
 def test_one_of_three_down_goes_on_and_two_down_is_refused(three: Three) -> None:
     """One server would be a single point of failure, or a minority would decide."""
     urls = urls_of(three)
@@ -313,6 +315,7 @@ def can_lock(urls: list[str]) -> bool:
     return all(now - int(client.hget("{switchyard}:memory", "since") or now) > 2500 for client in clients)
 
 
+@pytest.mark.timing
 def test_two_servers_that_are_silent_cost_no_more_than_the_deadline(three: Three) -> None:
     """A partition would hang its callers, or not say which servers are silent."""
     urls = urls_of(three)
@@ -353,6 +356,7 @@ def test_renewals_survive_a_machine_that_lends_no_threads(
         assert not held.lost
 
 
+@pytest.mark.timing
 def test_a_server_that_comes_back_empty_lets_no_second_holder_in(three: Three) -> None:
     """One restart without its data, and two would hold the lock within the ttl."""
     urls = urls_of(three)
