@@ -96,6 +96,14 @@ def test_every_command_of_this_tree_exists(document: Path) -> None:
         assert target in targets, f"{name(document)} runs make {target}"
 
 
+def test_every_page_is_found_from_the_first_one() -> None:
+    """Broken if a page was added that no reader will ever see."""
+    index = ROOT / "docs" / "README.md"
+    assert "docs/README.md" in LINK.findall(prose(ROOT / "README.md"))
+    linked = {(index.parent / target.partition("#")[0]).resolve() for target in LINK.findall(prose(index))}
+    assert set((ROOT / "docs").glob("*.md")) - {index} <= linked
+
+
 def test_the_old_import_names_are_gone() -> None:
     """Broken if a page, a message or a module still sends a user to a package that no wheel has."""
     old = re.compile(r"\b(?:import|from) (?:scheduler|workers)\b")
