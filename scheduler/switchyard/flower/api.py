@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from tornado.web import HTTPError, url
 
+from switchyard.adapters.flower_app import reason_of, run_blocking
 from switchyard.cluster.as_json import dead_document, message_text, summarize
 from switchyard.cluster.state import State
 from switchyard.flower.documents import Documents
@@ -36,14 +37,11 @@ class Api(GuardedData):
 
     async def on_cluster(self, what: str, act: Callable[[State], T]) -> T:
         """Ask or change the cluster outside the event loop; 503 if it does not answer."""
-        runner, sampler = self.application.blocking_runner, self.application.sampler
+        sampler = self.application.sampler
         try:
-            done: T = await runner.run(
-                what, self.request.path, lambda: act(sampler.state()), connection_errors=OUTAGE
-            )
+            return await run_blocking(self, what, lambda: act(sampler.state()), OUTAGE)
         finally:
             sampler.look_soon()
-        return done
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """``{"error": ...}``, and no more of an unexpected one than that it happened."""
@@ -51,7 +49,7 @@ class Api(GuardedData):
         message = exc.get_message() if isinstance(exc, HTTPError) else None
         if status_code == 401 and self.application.options.basic_auth:
             self.set_header("WWW-Authenticate", 'Basic realm="flower"')
-        self.answer({"error": message or self._reason})
+        self.answer({"error": message or reason_of(self)})
 
 
 class Action(Api):

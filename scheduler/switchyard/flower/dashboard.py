@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flower.app import Flower, rewrite_handler
+from flower.app import Flower
 from prometheus_client import REGISTRY
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from tornado.template import Loader, Template
 from tornado.web import url
 
+from switchyard.adapters.flower_app import Templates, below_prefix
 from switchyard.cluster.state import State
 from switchyard.flower import api, pages
 from switchyard.flower.documents import Documents
@@ -21,21 +21,9 @@ from switchyard.flower.sampler import Sampler
 from switchyard.install import installation
 from switchyard.transport.opening import open_state
 
-_HERE = Path(__file__).parent
+_TEMPLATES = Path(__file__).parent / "templates"
 #: Seconds that a look or an action waits for one answer of the server.
 _PATIENCE = 1.5
-
-
-class Templates(Loader):
-    """Our templates first, then Flower's. ``flower/NAME`` is Flower's own also where we have one."""
-
-    def _create_template(self, name: str) -> Template:
-        ours = _HERE / "templates" / name
-        path = ours if ours.is_file() else Path(self.root, name.removeprefix("flower/"))
-        source = path.read_text()
-        if name == "navbar.html":
-            source = pages.with_our_tabs(source)
-        return Template(source, name=name, loader=self)
 
 
 class Dashboard(Flower):
@@ -50,7 +38,7 @@ class Dashboard(Flower):
         self, capp: Any, options: Any, *, open_metrics: bool = False, insecure: bool = False, **settings: Any
     ) -> None:
         installation(capp)  # says now, not at the first look, that something is missing
-        settings["template_loader"] = Templates(settings["template_path"])
+        settings["template_loader"] = Templates(settings["template_path"], _TEMPLATES, "tabs.html")
         settings["cross_origin_protection"] = True
         super().__init__(options=options, capp=capp, insecure=insecure, **settings)
         self.sampler = Sampler(lambda: _connect(capp))
@@ -86,8 +74,7 @@ class Dashboard(Flower):
         mine = [*api.handlers(), *pages.handlers()]
         if not open_metrics:
             mine += [url(r"/metrics", Metrics), url(r"/healthcheck", Healthcheck)]
-        prefix = self.options.url_prefix
-        return [rewrite_handler(handler, prefix) for handler in mine] if prefix else mine
+        return below_prefix(mine, self.options.url_prefix)
 
 
 def _connect(capp: Any) -> State:

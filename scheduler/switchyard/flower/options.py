@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flower import command
-from flower.options import DEFAULT_CONFIG_FILE, options
-from flower.urls import settings
-
+from switchyard.adapters.flower_app import CONFIG_FILE, VARIABLE_PREFIX, apply_options, known_options
 from switchyard.errors import ConfigurationError
 from switchyard.settings import KUBERNETES_LINK, nearest
 
@@ -39,30 +36,27 @@ def read(said: Mapping[str, str]) -> tuple[Any, dict[str, Any]]:
     The command line goes over the configuration file, and that over the environment. Raises
     ConfigurationError.
     """
-    _refuse_unknown_variables(os.environ)
-    _refuse_unknown_names(Path(said.get("conf") or os.environ.get("FLOWER_CONF") or DEFAULT_CONFIG_FILE))
-    options.address = DEFAULT_ADDRESS
+    known = {option.name.replace("-", "_") for option in known_options()}
+    path = Path(said.get("conf") or os.environ.get("FLOWER_CONF") or CONFIG_FILE)
+    _refuse_unknown_variables(os.environ, known)
+    _refuse_unknown_names(path, known)
     try:
-        command.apply_env_options()
-        command.apply_options("flower", [f"--{name}={value}" for name, value in said.items()])
+        return apply_options(DEFAULT_ADDRESS, [f"--{name}={value}" for name, value in said.items()])
     except Exception as exc:  # the configuration file is Python, so anything may go wrong in it
         raise ConfigurationError(
-            f"Flower's options: {exc}; see 'switchyard flower --help' and {options.conf}"
+            f"Flower's options: {exc}; see 'switchyard flower --help' and {path}"
         ) from None
-    command.extract_settings()
-    command.setup_logging()
-    return options, settings
 
 
-def _refuse_unknown_variables(names: Iterable[str]) -> None:
-    known = {command.ENV_VAR_PREFIX + name.replace("-", "_").upper() for name in options} | _OTHER_VARIABLES
+def _refuse_unknown_variables(names: Iterable[str], options: Collection[str]) -> None:
+    known = {VARIABLE_PREFIX + name.upper() for name in options} | _OTHER_VARIABLES
     for name in names:
-        ours = name.startswith(command.ENV_VAR_PREFIX) and not KUBERNETES_LINK.search(name)
+        ours = name.startswith(VARIABLE_PREFIX) and not KUBERNETES_LINK.search(name)
         if ours and name not in known:
             raise ConfigurationError(f"unknown option {name} in the environment{nearest(name, known)}")
 
 
-def _refuse_unknown_names(path: Path) -> None:
+def _refuse_unknown_names(path: Path, options: Collection[str]) -> None:
     """What a configuration file sets must be options, but for names that begin with an underscore."""
     if not path.is_file():
         return
@@ -73,4 +67,4 @@ def _refuse_unknown_names(path: Path) -> None:
     targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
     for name in (target.id for target in targets if isinstance(target, ast.Name)):
         if not name.startswith("_") and name not in options:
-            raise ConfigurationError(f"unknown option {name!r} in {path}{nearest(name, list(options))}")
+            raise ConfigurationError(f"unknown option {name!r} in {path}{nearest(name, options)}")

@@ -12,13 +12,6 @@ from switchyard.flower.security import Guarded
 _STATIC = Path(__file__).parent / "static"
 #: Below Flower's own static files.
 _ASSETS = "/static/switchyard/"
-#: In Flower's navigation bar, the end of its list of tabs.
-_END_OF_TABS = "</ul>"
-
-
-def with_our_tabs(navbar: str) -> str:
-    """The source of Flower's navigation bar with our tabs after its own."""
-    return navbar.replace(_END_OF_TABS, '{% include "tabs.html" %}' + _END_OF_TABS, 1)
 
 
 class Page(Guarded):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import atexit
 import functools
-import signal
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 from switchyard.errors import ConfigurationError
 
 from switchyard_workers.commands.target import app_option, load_app, one_line_errors
+
+if TYPE_CHECKING:
+    from switchyard.adapters.flower_app import Option
 
 #: Options of tornado's that are not for the command line: click has a --help, and a function is no text.
 _NOT_SAID = frozenset({"help", "format_task"})
@@ -81,11 +83,11 @@ def _require_files(chosen: Any) -> None:
 
 
 def _serve(dashboard: Any, port: int | None) -> None:
-    from flower.command import print_banner, sigterm_handler  # noqa: PLC0415
+    from switchyard.adapters.flower_app import end_on_sigterm, say_where  # noqa: PLC0415
 
-    signal.signal(signal.SIGTERM, sigterm_handler)
+    end_on_sigterm()
     atexit.register(dashboard.stop)
-    print_banner(dashboard.capp, dashboard.ssl_options is not None, port)
+    say_where(dashboard.capp, dashboard.ssl_options is not None, port)
     with suppress(KeyboardInterrupt, SystemExit):
         dashboard.start()
 
@@ -95,21 +97,20 @@ def _flowers_options() -> list[click.Option]:
     """Flower's and tornado's options as click's, spelt with hyphens or underscores; values stay text."""
     if not _installed():
         return []
-    from flower.options import options  # noqa: PLC0415
+    from switchyard.adapters.flower_app import known_options  # noqa: PLC0415
 
-    found = (option for name, option in options._options.items() if option.name not in _NOT_SAID)
-    return [_as_click(option) for option in found]
+    return [_as_click(option) for option in known_options() if option.name not in _NOT_SAID]
 
 
-def _as_click(option: Any) -> click.Option:
+def _as_click(option: Option) -> click.Option:
     name = option.name.replace("-", "_")
     spellings = {f"--{name.replace('_', '-')}", f"--{name}"}
-    kept: dict[str, Any] = {"multiple": option.multiple, "metavar": option.type.__name__.upper()}
-    if option.type is bool:
+    kept: dict[str, Any] = {"multiple": option.multiple, "metavar": option.kind.__name__.upper()}
+    if option.kind is bool:
         # As with Flower, --persistent and --persistent=True are the same.
         kept |= {"is_flag": False, "flag_value": "True"}
-    text = option.help or ""
-    return click.Option([name, *sorted(spellings)], type=str, help=text[:1].upper() + text[1:], **kept)
+    text = option.help[:1].upper() + option.help[1:]
+    return click.Option([name, *sorted(spellings)], type=str, help=text, **kept)
 
 
 def _as_text(value: Any) -> str:
