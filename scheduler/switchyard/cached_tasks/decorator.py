@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
 from celery.result import AsyncResult
-from celery.states import SUCCESS
 from redis.exceptions import RedisError
 
 from switchyard.adapters.celery_app import annotations_of
+from switchyard.adapters.celery_task import finished
 from switchyard.cached_tasks.results import LONGEST_TTL_S, Results
 from switchyard.cached_tasks.sharing import publish_once, run_once
 from switchyard.cached_tasks.template import Template, parse
@@ -119,16 +119,7 @@ class CachedCalls:
         if found is None:
             return None
         count(Cell.ANSWERED)
-        result: AsyncResult[Any] = task.AsyncResult(found.task_id)
-        # As Celery keeps it once it was fetched: the backend is not asked, and may have forgotten it.
-        result._cache = {
-            "task_id": found.task_id,
-            "status": SUCCESS,
-            "result": found.value,
-            "traceback": None,
-            "children": [],
-        }
-        return result
+        return finished(task, found.task_id, found.value)
 
     def publish(self, task: Any, key: str, send: Callable[[str], Any]) -> Any:
         """The task that computes the key now, or a new one."""

@@ -11,6 +11,7 @@ from enum import StrEnum
 from redis import Redis
 from redis.exceptions import TimeoutError
 
+from switchyard.adapters.redis_client import connection_limit
 from switchyard.cluster.keys import Keys
 from switchyard.cluster.replies import text
 from switchyard.cluster.runner import ScriptRunner
@@ -56,7 +57,7 @@ class Flights:
         self._runner = ScriptRunner(client)
         self._patience = patience
         # One less than there are: kombu's own channel uses the pool as well.
-        self._connections = threading.BoundedSemaphore(max(1, client.connection_pool.max_connections - 1))
+        self._connections = threading.BoundedSemaphore(max(1, connection_limit(client) - 1))
 
     def join(self, key: str, flight: Flight, seconds: float) -> Flight:
         """Take the flight of ``key`` for so long; who has it now, this one or an earlier one."""

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from celery.app.task import get_actual_ignore_result
 from celery.exceptions import Retry
 from celery.states import PROPAGATE_STATES, REVOKED
 from celery.utils import uuid
 from redis.exceptions import RedisError
 
+from switchyard.adapters.celery_task import ignores_result
 from switchyard.cached_tasks.flights import Flight, Stage
 from switchyard.cached_tasks.results import Remembered, Results
 from switchyard.errors import BrokerUnreachable, NotCacheable
@@ -96,7 +96,7 @@ def run_once(task: Any, results: Results, key: str, ttl: float, body: Callable[[
     """On a node: the result under ``key``, computed by ``body`` if no other task does."""
     mine = Flight(task.request.id, Stage.RUNNING)
     # Nobody could get the result of such a task, so nobody may be told to wait for it.
-    alone = get_actual_ignore_result(task, task.request)
+    alone = ignores_result(task, task.request)
     give_up = time.monotonic() + WAIT_S
     while (found := results.load(key)) is None:
         holder = None if alone else _board(results, key, mine)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from switchyard.adapters.redis_client import Argument
 from switchyard.cluster.keys import Keys
 from switchyard.cluster.replies import Claimed, Settlement, text
-from switchyard.cluster.runner import Argument, Call
+from switchyard.cluster.runner import Call
 from switchyard.models import Claim, Placement, Tick
 
 #: Messages that one place may carry: some hundreds of kB at the most usual sizes.

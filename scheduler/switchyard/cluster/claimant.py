@@ -16,10 +16,10 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
+from switchyard.adapters.redis_client import Argument, RawConnection, send_all
 from switchyard.cluster import calls
 from switchyard.cluster.finished import Finished
 from switchyard.cluster.replies import Settlement
-from switchyard.cluster.runner import Argument
 from switchyard.cluster.sources import Sources
 from switchyard.cluster.state import State
 from switchyard.cluster.unsettled import Batch, Unsettled, epoch_and_receipt, tag_of
@@ -87,7 +87,7 @@ class Claimant:
         self._abandon()
         self.claim_next, self.stopped = True, False
 
-    def start(self, connection: Any, sources: Sources, room: int | None) -> None:
+    def start(self, connection: RawConnection, sources: Sources, room: int | None) -> None:
         """Send what is due, without waiting: settlements, then a claim, or a wait on the bell."""
         self._abandon()
         keys, commands = self.state.keys, list[tuple[Argument, ...]]()
@@ -107,9 +107,9 @@ class Claimant:
         else:
             commands.append(("BLPOP", keys.bell(self.name), self.poll))
             self._sent.append(_Sent.BELL)
-        connection.send_packed_command(connection.pack_commands(commands))
+        send_all(connection, commands)
 
-    def read(self, connection: Any) -> list[tuple[str, Claim]]:
+    def read(self, connection: RawConnection) -> list[tuple[str, Claim]]:
         """Take the replies that are there, the first of them waited for: claims with their delivery tags."""
         claims: list[tuple[str, Claim]] = []
         while self._sent:

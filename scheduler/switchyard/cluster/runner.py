@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 
+from switchyard.adapters.redis_client import Argument, round_trip
 from switchyard.cluster.keys import LUA_NAMES
 from switchyard.lua import Script, script
-
-#: What a command is made of.
-Argument = str | bytes | int | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +40,7 @@ class ScriptRunner:
 
     def send(self, *command: Argument) -> Any:
         """The raw reply to one command."""
-        # redis-py's own way from a command to its reply costs half as much again as the round trip.
-        pool = self.client.connection_pool
-        connection: Any = pool.get_connection()
-        try:
-            connection.send_packed_command(connection.pack_command(*command))
-            return connection.read_response()
-        except ResponseError:
-            raise
-        except BaseException:
-            connection.disconnect()  # a reply may still be under way
-            raise
-        finally:
-            pool.release(connection)
+        return round_trip(self.client, *command)
 
     def run(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """The reply of one operation; a server that does not know it is taught in a second round trip."""

@@ -16,6 +16,7 @@ from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, get_args
 from celery import Task, current_task, states
 from celery.exceptions import Ignore
 
+from switchyard.adapters.celery_task import retry_uncounted
 from switchyard.coordination import servers as deciding
 from switchyard.coordination.lock import Lock, checked_ttl, lock
 from switchyard.errors import ConfigurationError, LockLost, LockNotAcquired, TaskSkipped
@@ -151,15 +152,7 @@ def _give_way(rule: _Rule, locked: LockNotAcquired) -> NoReturn:
         _note(current_task, "skipped", rule.ttl)
         _skip(current_task, locked)
     _note(current_task, "locked", rule.ttl)
-    _retry(current_task, locked, rule.countdown)
-
-
-def _retry(task: Any, locked: LockNotAcquired, countdown: float) -> NoReturn:
-    task.request.retries -= 1  # Celery adds one to it for the next run
-    try:
-        raise task.retry(exc=locked, countdown=countdown * random.uniform(0.5, 1.5))
-    finally:
-        task.request.retries += 1
+    retry_uncounted(current_task, locked, rule.countdown * random.uniform(0.5, 1.5))
 
 
 def _skip(task: Any, locked: LockNotAcquired) -> NoReturn:

@@ -7,12 +7,12 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from celery import current_app, current_task
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.connection import parse_url
 from redis.retry import Retry
 
+from switchyard.adapters.celery_task import running_app
+from switchyard.adapters.redis_client import set_connection_limit
 from switchyard.cluster.keys import Keys
 from switchyard.coordination.voter import Voter
 from switchyard.coordination.voters import Voters
@@ -21,6 +21,7 @@ from switchyard.errors import ConfigurationError
 from switchyard.forking import PerProcess
 from switchyard.settings import Settings, load
 from switchyard.transport.opening import open_state
+from switchyard.urls import address
 
 #: Shares of the ttl that connecting to a server, and its answer, may take each: a renewal that starts after
 #: a third of the ttl ends before the rest has run out.
@@ -57,7 +58,7 @@ def _own_namespace() -> str:
 
 def _installed_app() -> Any:
     """The application of the running task, or else the current one, or else the last that was installed."""
-    app = current_task.app if current_task else current_app._get_current_object()
+    app = running_app()
     return app if hasattr(app, "switchyard") else latest()
 
 
@@ -86,7 +87,7 @@ def _of_broker(app_or_url: Any, namespace: str, timeout: float) -> Voters:
         state = open_state(app_or_url, Settings.model_construct(namespace=namespace, lease=timeout))
         state.client.set_retry(Retry(NoBackoff(), 0))
         # kombu lends ten connections, enough for its one thread; here every thread that waits holds one.
-        state.client.connection_pool.max_connections = _CONNECTIONS
+        set_connection_limit(state.client, _CONNECTIONS)
         return Voter(state.client, state.keys, alone=True)
 
     return Voters([("the broker", opened)], timeout)
@@ -94,10 +95,9 @@ def _of_broker(app_or_url: Any, namespace: str, timeout: float) -> Voters:
 
 def _without_password(number: int, url: str) -> str:
     try:
-        where: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
+        return address(url)
     except ValueError as exc:
         raise ConfigurationError(f"servers[{number}] is no URL of a Redis: {exc}; mend it") from None
-    return str(where.get("path") or f"{where.get('host', 'localhost')}:{where.get('port', 6379)}")
 
 
 # A fork has none of its parent's threads, and must not write to its parent's connections.

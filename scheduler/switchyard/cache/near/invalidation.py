@@ -16,11 +16,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, TimeoutError
-from redis.retry import Retry
 
+from switchyard.adapters.redis_client import Argument, RawConnection, next_message, own_connection, send
 from switchyard.cache.near.memory import Near
 
 logger = logging.getLogger(__name__)
@@ -91,16 +89,16 @@ class Invalidation:
         finally:
             connection.disconnect()
 
-    def _follow(self, url: str, connection: Any) -> None:
+    def _follow(self, url: str, connection: RawConnection) -> None:
         asked, answered = _NEVER, True
         while not self._closed.is_set():
             now = time.monotonic()
             if answered and now - asked >= PING_S:
-                connection.send_command("PING", check_health=False)
+                send(connection, "PING")
                 asked, answered = now, False
             if not answered and now - asked > STALE_S:
                 raise TimeoutError(f"no answer to a PING within {STALE_S} s")
-            message = _read(connection)
+            message = next_message(connection)
             if message and message[0] == b"pong":
                 answered = True
                 self._vouch(url, asked)
@@ -120,13 +118,9 @@ class Invalidation:
             self._near.trust(min(self._vouched.values()) + STALE_S)
 
 
-def _connect(url: str, prefixes: Sequence[str]) -> Any:
+def _connect(url: str, prefixes: Sequence[str]) -> RawConnection:
     """A connection that hears of changes below ``prefixes``, on its own message channel."""
-    client = Redis.from_url(
-        url, protocol=2, socket_timeout=PING_S, socket_connect_timeout=STALE_S, retry=Retry(NoBackoff(), 0)
-    )
-    connection: Any = client.connection_pool.make_connection()
-    connection.connect()
+    connection = own_connection(url, connect_within=STALE_S, answers_within=PING_S)
     try:
         me = _ask(connection, "CLIENT", "ID")
         below = [part for prefix in prefixes for part in ("PREFIX", prefix)]
@@ -138,14 +132,6 @@ def _connect(url: str, prefixes: Sequence[str]) -> Any:
     return connection
 
 
-def _ask(connection: Any, *command: Any) -> Any:
-    connection.send_command(*command, check_health=False)
+def _ask(connection: RawConnection, *command: Argument) -> Any:
+    send(connection, *command)
     return connection.read_response()
-
-
-def _read(connection: Any) -> Any:
-    """The next message, or None if none comes for a while."""
-    try:
-        return connection.read_response(disconnect_on_error=False)
-    except TimeoutError:
-        return None

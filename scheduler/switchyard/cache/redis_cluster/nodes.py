@@ -29,6 +29,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from switchyard.adapters.redis_client import learn_layout
 from switchyard.cache.breaker import Breaker, Decision
 from switchyard.cache.deadline import Deadline
 from switchyard.cache.figures import Counters
@@ -190,7 +191,7 @@ class ClusterNodes:
         if not self._looking.acquire(blocking=False):
             return
         try:
-            client.nodes_manager.initialize()
+            learn_layout(client)
             self._forget_all_but({_CLUSTER, _NO_NODE, *(node.name for node in client.get_nodes())})
         except _NO_LAYOUT:
             # All nodes may have new addresses, which the client does not know, but the URL may lead to them.

@@ -11,11 +11,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from hiredis import Reader, pack_command
-from redis import ConnectionPool
-from redis.backoff import NoBackoff
 from redis.exceptions import InvalidResponse, NoScriptError, RedisError, ResponseError
-from redis.retry import Retry
 
+from switchyard.adapters.redis_client import Dialer, OpenSocket
 from switchyard.cache.ring.operations import Command
 
 #: Bytes that are read at once.
@@ -29,39 +27,28 @@ class Address:
     """Where a server is, and what it wants to hear first."""
 
     def __init__(self, url: str) -> None:
-        pool = ConnectionPool.from_url(url, protocol=2)
-        self._kind: Any = pool.connection_class
-        # What a URL says of timeouts and retries would break the cache's deadline.
-        self._options: dict[str, Any] = pool.connection_kwargs | {
-            "retry": Retry(NoBackoff(), 0),
-            "redis_connect_func": lambda connection: None,  # our greeting goes out with the first commands
-        }
+        self._dialer = Dialer(url)
 
     def greeting(self) -> list[Command]:
-        """Commands that let us in."""
-        options = self._options
-        who = [options[name] for name in ("username", "password") if options.get(name)]
+        """Commands that let us in; they go out with the first ones of the caller."""
+        who, database = self._dialer.credentials, self._dialer.database
         commands: list[Command] = [("AUTH", *who)] if who else []
-        if database := options.get("db"):
+        if database:
             commands.append(("SELECT", database))
         return commands
 
     def connect(self, until: float) -> Link:
         """A new link. Raises RedisError or OSError."""
         # TCP and then TLS may each take all of its timeout.
-        timeout = _left(until) / 2
-        timeouts = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-        connection = self._kind(**self._options | timeouts)
-        connection.connect()
-        return Link(connection)
+        return Link(self._dialer.dial(_left(until) / 2))
 
 
 class Link:
     """Sends commands and reads replies; closed by whatever goes wrong. ``until``: monotonic, in seconds."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self._socket = connection._get_socket()
+    def __init__(self, opened: OpenSocket) -> None:
+        self._close = opened.close
+        self._socket = opened.socket
         self._reader = Reader(protocolError=InvalidResponse, replyError=_error, notEnoughData=_INCOMPLETE)
 
     def send(self, commands: Iterable[Command], until: float) -> None:
@@ -83,7 +70,7 @@ class Link:
 
     def close(self) -> None:
         """End the connection."""
-        self._connection.disconnect()
+        self._close()
 
     def _reply(self, until: float) -> Any:
         while (reply := self._reader.gets()) is _INCOMPLETE:

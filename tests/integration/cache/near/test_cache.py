@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import switchyard
+from redis.exceptions import RedisError
 from switchyard.cache.near.cache import NEAR_TTL_S
 from switchyard.cache.near.invalidation import STALE_S
 from switchyard.node_figures import Cell, cells
@@ -50,7 +51,7 @@ class Machine:
             self._process.wait(10)
 
     def _answers(self) -> bool:
-        with suppress(ConnectionError, OSError), self.server.client() as client:
+        with suppress(RedisError, OSError), self.server.client() as client:
             return bool(client.ping())
         return False
 

@@ -1,0 +1,54 @@
+"""Celery's tasks, from 5.4 on: what we use of them, their requests and results that it does not promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from celery import Celery, current_task
+from celery.app import task as celery_task
+from celery.app import trace as celery_trace
+from celery.result import AsyncResult
+from celery.states import SUCCESS
+
+from switchyard.adapters.celery_app import current
+
+#: Since 5.6; in 5.6 it is in the one module, from 5.7 on in the other.
+_IGNORES: Callable[[Any, Any], bool] | None = getattr(
+    celery_task, "get_actual_ignore_result", getattr(celery_trace, "get_actual_ignore_result", None)
+)
+
+
+def ignores_result(task: Any, request: Any) -> bool:
+    """Whether no result of this run is stored. Before 5.6 a call can't ask for one that its task ignores."""
+    if _IGNORES is not None:
+        return bool(_IGNORES(task, request))
+    return bool(task.ignore_result or getattr(request, "ignore_result", False))
+
+
+def finished(task: Any, task_id: str, value: Any) -> AsyncResult[Any]:
+    """A result that succeeded with this value, as Celery keeps one that it fetched: no backend is asked."""
+    result: AsyncResult[Any] = task.AsyncResult(task_id)
+    result._cache = {
+        "task_id": task_id,
+        "status": SUCCESS,
+        "result": value,
+        "traceback": None,
+        "children": [],
+    }
+    return result
+
+
+def retry_uncounted(task: Any, exc: Exception, countdown: float) -> NoReturn:
+    """Celery's own retry in ``countdown`` seconds, without a count against ``max_retries``. Raises Retry."""
+    task.request.retries -= 1  # Celery adds one to it for the next run
+    try:
+        raise task.retry(exc=exc, countdown=countdown)
+    finally:
+        task.request.retries += 1
+
+
+def running_app() -> Celery:
+    """The application of the task that runs in this thread, or else the thread's current one."""
+    app: Celery = current_task.app if current_task else current()
+    return app
