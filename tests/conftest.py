@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 from celery import _state
+from hypothesis import settings
 from switchyard import current_app
 
 from tests.support import servers
@@ -15,6 +17,12 @@ from tests.support.servers import Server
 # A shell ignores SIGINT for what it starts in the background, and that is inherited by the processes that
 # tests start and send one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples in every run, so that nobody's change fails on what another one did; and a busy machine is
+# no slow test. HYPOTHESIS_PROFILE=explore looks for what nobody thought of, for nights.
+settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+settings.register_profile("explore", deadline=None, max_examples=2000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 #: Folders and files whose tests run one after the other, in one process: chaos takes all of a small machine,
 #: the browser's tests share a cluster that is slow to start, and two demos might choose the same port.

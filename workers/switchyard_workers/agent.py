@@ -17,8 +17,9 @@ from redis.exceptions import RedisError
 from switchyard.cluster.claimant import Claimant
 from switchyard.cluster.replies import Renewal
 from switchyard.cluster.state import State
+from switchyard.cluster.wait_lists import lists_for
 from switchyard.errors import NodeNameInUse, OtherLayout
-from switchyard.models import DeadTask, NodeState, Selector
+from switchyard.models import DeadTask, NodeState
 from switchyard.settings import Settings
 
 from switchyard_workers import load
@@ -175,7 +176,8 @@ class Agent:
             return
         if seen.stopping and renewal.state is NodeState.UP:
             self.drain()
-        self._find(self._wait_lists(renewal.waiting, seen))
+        mine = lists_for(self.state.keys, renewal.waiting, seen.queues, self.name, self.settings.labels)
+        self._find(mine)
         self._reap(renewal)
         self._announce(renewal)
 
@@ -209,15 +211,6 @@ class Agent:
         if news:
             self.claimant.claim_next = True
             self.state.ring(self.name)
-
-    def _wait_lists(self, waiting: tuple[str, ...], seen: Observation) -> tuple[tuple[int, str], ...]:
-        keys = self.state.keys
-        mine = []
-        for key in waiting:
-            selector = Selector.loads(keys.selector_of(key))
-            if keys.queue_of(key) in seen.queues and selector.allows(self.name, self.settings.labels):
-                mine.append((keys.priority_of(key), key))
-        return tuple(sorted(mine))
 
     def _fields(self, seen: Observation) -> Mapping[str, str | int]:
         mine = self.claimant.finished

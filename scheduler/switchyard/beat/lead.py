@@ -6,7 +6,7 @@ import os
 import socket
 from dataclasses import dataclass
 
-from switchyard.cluster.replies import text
+from switchyard.cluster.decoding import text
 from switchyard.cluster.state import State
 
 

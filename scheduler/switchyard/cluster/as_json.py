@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from switchyard.cluster.keys import Keys
+from switchyard.cluster.strangers import UNREADABLE
 from switchyard.models import DeadTask, Load, Node, QueueDepth
 
 #: Characters of a task's arguments that a list shows.
@@ -95,7 +96,7 @@ def message_text(dead: DeadTask) -> str:
 def _headers(message: bytes) -> dict[str, Any]:
     try:
         headers = json.loads(message)["headers"]
-    except (ValueError, TypeError, KeyError):
+    except UNREADABLE:
         return {}
     return headers if isinstance(headers, dict) else {}
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from switchyard.adapters.redis_client import Argument
+from switchyard.cluster.decoding import shown, text
 from switchyard.cluster.keys import Keys
-from switchyard.cluster.replies import Claimed, Settlement, text
+from switchyard.cluster.replies import Claimed, Settlement
 from switchyard.cluster.runner import Call
 from switchyard.models import Claim, Placement, Tick
 
@@ -94,7 +95,7 @@ def claim(
 def read_claimed(reply: Sequence[Any]) -> Claimed:
     """What the server answered to :func:`claim`."""
     rows = zip(reply[1::4], reply[2::4], reply[3::4], reply[4::4], strict=True)
-    claims = tuple(Claim(text(r), text(home), message, int(d)) for r, d, home, message in rows)
+    claims = tuple(Claim(text(r), shown(home), message, int(d)) for r, d, home, message in rows)
     return Claimed(text(reply[0]), claims)
 
 

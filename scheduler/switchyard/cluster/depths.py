@@ -6,10 +6,12 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from switchyard.cluster.decoding import texts
 from switchyard.cluster.keys import PRIORITY_SEPARATOR, Keys
 from switchyard.cluster.state import State
+from switchyard.cluster.strangers import UNREADABLE
+from switchyard.cluster.wait_lists import WaitList
 from switchyard.models import Node, NodeState, QueueDepth, Selector
 
 #: kombu's own priority steps: a queue has one list for each.
@@ -51,7 +53,7 @@ def survey(state: State) -> Survey:
     Some round trips, however many nodes and queues there are: a task that moves meanwhile may be counted
     twice or not at all. Raises redis-py's errors.
     """
-    now, nodes, waits = state.now_ms() / 1000, sorted(state.snapshot(), key=_name), state.wait_lists()
+    now, nodes, waits = state.now_ms() / 1000, sorted(state.snapshot(), key=_name), state.wait_rows().read
     tallies = {name: _Tally() for name in _queue_names(state, nodes, waits)}
     _count_lists(state, nodes, waits, tallies)
     _count_nodes(state, [node.name for node in nodes if node.outstanding], tallies)
@@ -85,35 +87,34 @@ def published_at(message: bytes | None) -> float | None:
     """When a message was published, in seconds since the epoch; None if it does not say."""
     try:
         stamp = json.loads(message or b"")["properties"]["timestamp"]
-    except (ValueError, TypeError, LookupError):
+    except UNREADABLE:
         return None
     is_number = isinstance(stamp, int | float) and not isinstance(stamp, bool)
     return float(stamp) if is_number and math.isfinite(stamp) else None
 
 
-def _queue_names(state: State, nodes: Iterable[Node], waits: Iterable[str]) -> set[str]:
-    members: Iterable[Any] = state.client.smembers(state.keys.queues)
-    known = {name.decode(errors="replace") for name in members}
+def _queue_names(state: State, nodes: Iterable[Node], waits: Iterable[WaitList]) -> set[str]:
+    known = set(texts(state.client.smembers(state.keys.queues)))
     served = {queue for node in nodes if node.state is not NodeState.LOST for queue in node.queues}
-    return known | served | {state.keys.queue_of(key) for key in waits}
+    return known | served | {wait.queue for wait in waits}
 
 
-def _count_lists(state: State, nodes: list[Node], waits: list[str], tallies: dict[str, _Tally]) -> None:
-    keys = state.keys
-    lists = [key for queue in tallies for key in shared_lists(keys, queue)] + waits
+def _count_lists(state: State, nodes: list[Node], waits: list[WaitList], tallies: dict[str, _Tally]) -> None:
+    lists = [(queue, key) for queue in tallies for key in shared_lists(state.keys, queue)]
+    lists += [(wait.queue, wait.key) for wait in waits]
     pipeline = state.client.pipeline(transaction=False)
-    for key in lists:
+    for _, key in lists:
         pipeline.llen(key)
         pipeline.lindex(key, -1)
-    replies = iter(pipeline.execute())
-    wait_keys = set(waits)
-    for key, length, oldest in zip(lists, replies, replies, strict=True):
-        queue = keys.queue_of(key)
-        tally = tallies[queue]
-        tally.waiting += length
-        tally.see(oldest)
-        if key in wait_keys and length:
-            _add_stranded(tally, nodes, queue, Selector.loads(keys.selector_of(key)), length)
+    replies = iter(pipeline.execute(raise_on_error=False))
+    selectors = {wait.key: wait.selector for wait in waits}
+    for (queue, key), length, oldest in zip(lists, replies, replies, strict=True):
+        if isinstance(length, Exception) or isinstance(oldest, Exception):
+            continue  # a key of that name which is no list
+        tallies[queue].waiting += length
+        tallies[queue].see(oldest)
+        if key in selectors and length:
+            _add_stranded(tallies[queue], nodes, queue, selectors[key], length)
 
 
 def _add_stranded(tally: _Tally, nodes: list[Node], queue: str, selector: Selector, length: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from redis import Redis
 
+from switchyard.cluster.decoding import number, shown, text, texts
 from switchyard.cluster.keys import PLACED, Keys
 from switchyard.cluster.layout import LAYOUT
 from switchyard.cluster.replies import (
@@ -18,9 +19,10 @@ from switchyard.cluster.replies import (
     read_event,
     read_node,
     read_placed,
-    text,
 )
 from switchyard.cluster.runner import ScriptRunner
+from switchyard.cluster.strangers import Rows, Stranger, read_rows
+from switchyard.cluster.wait_lists import WaitList, read_wait_lists
 from switchyard.models import Counters, DeadTask, Event, Node
 
 #: Entries that one script call looks at or moves at most: about a millisecond of the server's time.
@@ -40,7 +42,7 @@ class Reads:
     def layout(self) -> str:
         """The number of the layout of what is in Redis; of a cluster that no node joined yet, ours."""
         found = self.client.get(self.keys.layout)
-        return text(found) if found is not None else str(LAYOUT)
+        return shown(found) if found is not None else str(LAYOUT)
 
     def now_ms(self) -> int:
         """The server's clock in ms."""
@@ -50,19 +52,27 @@ class Reads:
     def holder(self, name: str) -> tuple[str, str, int, float]:
         """Who holds a node name: incarnation, machine, pid, start time of the process in seconds."""
         values = self.client.hmget(self.keys.node(name), "incarnation", "machine", "pid", "started")
-        incarnation, machine, pid, started = (text(value or b"") for value in values)
-        return incarnation, machine, int(pid or 0), float(started or 0)
+        incarnation, machine, pid, started = (shown(value or b"") for value in values)
+        return incarnation, machine, int(number(pid)), number(started)
 
-    def snapshot(self) -> list[Node]:
-        """Every node with its exact outstanding, and those lost within the last hour."""
+    def nodes(self) -> Rows[Node]:
+        """Every node with its exact outstanding, those lost within the last hour, and what is no node."""
         k = self.keys
         now, *rows = self.runner.run("cluster/snapshot", [k.nodes, k.lost], [k.prefix, *NODE_FIELDS])
-        return [read_node(now, row) for row in rows]
+        return read_rows("node", ((row[0], row) for row in rows), lambda row: read_node(now, row))
 
-    def events(self, count: int = 100, after: str = "") -> list[Event]:
+    def snapshot(self) -> list[Node]:
+        """Those of :meth:`nodes` that can be read."""
+        return self.nodes().read
+
+    def event_rows(self, count: int = 100, after: str = "") -> Rows[Event]:
         """What happened since the event with the id ``after``, the latest first, ``count`` at most."""
         rows: Any = self.client.xrevrange(self.keys.events, min=f"({after}" if after else "-", count=count)
-        return [read_event(entry, fields) for entry, fields in rows]
+        return read_rows("event", ((row[0], row) for row in rows), lambda row: read_event(*row))
+
+    def events(self, count: int = 100, after: str = "") -> list[Event]:
+        """Those of :meth:`event_rows` that can be read."""
+        return self.event_rows(count, after).read
 
     def counters(self) -> Counters:
         """What was counted since the cluster's first day."""
@@ -78,20 +88,24 @@ class Reads:
         return {name: read_placed(fields) for name, (_, fields) in zip(names, replies, strict=True)}
 
     def dead(self, receipt: str) -> DeadTask | None:
-        """One task that was given up on."""
-        return read_dead(receipt, self.client.hgetall(self.keys.dead_entry(receipt)))
+        """One task that was given up on; None if there is no such, or it can't be read."""
+        return next(iter(self.dead_tasks([receipt])), None)
 
-    def dead_tasks(self, receipts: Sequence[str]) -> list[DeadTask]:
-        """Those of these tasks that are still among the dead. One round trip."""
+    def dead_rows(self, receipts: Sequence[str]) -> Rows[DeadTask | None]:
+        """These tasks, None for those that are not among the dead any more. One round trip."""
         pipeline = self.client.pipeline(transaction=False)
         for receipt in receipts:
             pipeline.hgetall(self.keys.dead_entry(receipt))
-        found = map(read_dead, receipts, pipeline.execute())
-        return [dead for dead in found if dead is not None]
+        rows = zip(receipts, pipeline.execute(raise_on_error=False), strict=True)
+        return read_rows("dead task", ((row[0], row) for row in rows), lambda row: read_dead(*row))
+
+    def dead_tasks(self, receipts: Sequence[str]) -> list[DeadTask]:
+        """Those of these tasks that are still among the dead and can be read. One round trip."""
+        return [dead for dead in self.dead_rows(receipts).read if dead is not None]
 
     def dead_receipts(self, count: int = 1000) -> list[str]:
         """Receipts of the tasks given up on, the latest first, ``count`` at most."""
-        return [text(receipt) for receipt in self.client.zrevrange(self.keys.dead, 0, count - 1)]
+        return texts(self.client.zrevrange(self.keys.dead, 0, count - 1))
 
     def dead_count(self) -> int:
         """How many tasks were given up on and neither requeued nor discarded."""
@@ -99,7 +113,9 @@ class Reads:
 
     def claimed_receipts(self, name: str) -> list[str]:
         """The receipts that the cluster thinks a node holds."""
-        return [text(receipt) for receipt in self.client.hkeys(self.keys.claims(name))]
+        return [
+            receipt for receipt in texts(self.client.hkeys(self.keys.claims(name))) if receipt.isdecimal()
+        ]
 
     def depths(self, names: Sequence[str]) -> dict[str, tuple[list[Depth], list[Depth]]]:
         """The placed and the claimed tasks of these nodes by home; a home may come more than once.
@@ -130,10 +146,20 @@ class Reads:
         keys = [k.nodes, k.waiting, *map(k.shared, lists)]
         return int(self.runner.run("cluster/size", keys, [k.prefix, *lists]))
 
+    def wait_rows(self) -> Rows[WaitList]:
+        """The wait lists that tasks were left on, and what is no name of one."""
+        names: Any = self.client.zrange(self.keys.waiting, 0, -1)
+        return read_wait_lists(self.keys, names)
+
     def wait_lists(self) -> list[str]:
-        """The wait lists that tasks were left on."""
-        return [text(key) for key in self.client.zrange(self.keys.waiting, 0, -1)]
+        """The keys of the wait lists that tasks were left on, also of those that no node can read."""
+        return texts(self.client.zrange(self.keys.waiting, 0, -1))
+
+    def strangers(self) -> list[Stranger]:
+        """What can't be read: nodes, wait lists, tasks given up on and events. Some round trips."""
+        every = (self.nodes(), self.wait_rows(), self.dead_rows(self.dead_receipts()), self.event_rows())
+        return [stranger for rows in every for stranger in rows.strange]
 
     def node_names(self) -> list[str]:
         """Nodes that hold a lease, live or overdue."""
-        return [text(name) for name in self.client.zrange(self.keys.nodes, 0, -1)]
+        return texts(self.client.zrange(self.keys.nodes, 0, -1))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from contextlib import suppress
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from switchyard.cluster.decoding import shown, text
 from switchyard.cluster.keys import OVERFLOWED, PLACED
+from switchyard.cluster.strangers import UNREADABLE
 from switchyard.models import Claim, Counters, DeadTask, Event, Load, Node, NodeState
 
 #: Fields of a node's hash that a snapshot reads, in the order in which :func:`read_node` gets them.
 NODE_FIELDS = ("state", "slots", "limit", "queues", "labels", "load", "hostname", "pid", "versions", "lease")
-_LOAD_FIELDS = frozenset(field.name for field in fields(Load))
+_LOAD, _NAMES, _TEXTS = TypeAdapter(Load), TypeAdapter(frozenset[str]), TypeAdapter(dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +87,18 @@ class Depth:
     oldest: bytes
 
 
-def text(value: Any) -> str:
-    """A reply as text."""
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
 def read_state(state: str) -> NodeState:
-    """A node that is stopping drains, for all that others need to know."""
+    """A node that is stopping drains, for all that others need to know. ValueError if there is none such."""
     return NodeState.DRAINING if state == "stopping" else NodeState(state or "up")
 
 
 def read_depths(flat: Sequence[Any]) -> list[Depth]:
     """Home, count and oldest message, one after the other."""
-    return [Depth(text(home), count, oldest) for home, count, oldest in zip(*[iter(flat)] * 3, strict=True)]
+    return [Depth(shown(home), count, oldest) for home, count, oldest in zip(*[iter(flat)] * 3, strict=True)]
 
 
 def read_node(now_ms: int, row: Sequence[Any]) -> Node:
-    """One row of a snapshot."""
+    """One row of a snapshot. Raises one of UNREADABLE if the node says what no version of ours does."""
     name, at, registered, inbox, claims, values = row
     field = dict(zip(NODE_FIELDS, (text(value or b"") for value in values), strict=True))
     lease = int(field["lease"] or 0) / 1000
@@ -109,26 +109,29 @@ def read_node(now_ms: int, row: Sequence[Any]) -> Node:
         state=read_state(field["state"]) if alive else NodeState.LOST,
         slots=int(field["slots"] or 0),
         limit=int(field["limit"] or 0),
-        inbox=inbox,
-        claims=claims,
-        queues=frozenset(json.loads(field["queues"] or "[]")),
-        labels=json.loads(field["labels"] or "{}"),
-        load=_read_load(json.loads(field["load"] or "{}")),
+        inbox=int(inbox),
+        claims=int(claims),
+        queues=_NAMES.validate_json(field["queues"] or "[]"),
+        labels=_TEXTS.validate_json(field["labels"] or "{}"),
+        load=_read_load(field["load"] or "{}"),
         lease_age=round(lease - left, 3),
         lease_left=round(max(left, 0.0), 3) if alive else 0.0,
         hostname=field["hostname"],
         pid=int(field["pid"] or 0),
-        versions=json.loads(field["versions"] or "{}"),
+        versions=_TEXTS.validate_json(field["versions"] or "{}"),
     )
 
 
-def _read_load(said: Mapping[str, Any]) -> Load:
+def _read_load(said: str) -> Load:
     """What we know of a load; a node of a later version may say more."""
-    return Load(**{name: value for name, value in said.items() if name in _LOAD_FIELDS})
+    load = _LOAD.validate_json(said)
+    if not math.isfinite(load.cpu + load.memory + load.load1 + load.renewal + sum(load.runtimes.values())):
+        raise ValueError("a figure of its load is infinite or none")
+    return load
 
 
 def read_event(entry: Any, fields: Mapping[Any, Any]) -> Event:
-    """One entry of the event stream."""
+    """One entry of the event stream. Raises one of UNREADABLE."""
     return Event(
         kind=text(fields[b"kind"]),
         node=text(fields[b"node"]),
@@ -139,7 +142,7 @@ def read_event(entry: Any, fields: Mapping[Any, Any]) -> Event:
 
 
 def read_dead(receipt: str, fields: Mapping[Any, Any]) -> DeadTask | None:
-    """The hash of a task that was given up on; None if it is empty."""
+    """The hash of a task that was given up on; None if it is empty. Raises one of UNREADABLE."""
     if not fields:
         return None
     entry = {text(field): value for field, value in fields.items()}
@@ -155,13 +158,13 @@ def read_dead(receipt: str, fields: Mapping[Any, Any]) -> DeadTask | None:
 
 
 def read_placed(fields: Mapping[Any, Any]) -> dict[str, int]:
-    """Strategies and how many tasks each placed, from fields of a node's hash."""
-    return {text(field).removeprefix(PLACED): int(count) for field, count in fields.items()}
+    """Strategies and how many tasks each placed, from fields of a node's hash, but for what is no count."""
+    return {field.removeprefix(PLACED): count for field, count in _counts(fields).items()}
 
 
 def read_counters(fields: Mapping[Any, Any]) -> Counters:
     """The cluster's counters; those that never moved are 0."""
-    counts = {text(field): int(count) for field, count in fields.items()}
+    counts = _counts(fields)
     overflowed = {
         field.removeprefix(OVERFLOWED): count
         for field, count in counts.items()
@@ -173,3 +176,11 @@ def read_counters(fields: Mapping[Any, Any]) -> Counters:
         possible_duplicates=counts.get("possible duplicates", 0),
         overflowed=overflowed,
     )
+
+
+def _counts(fields: Mapping[Any, Any]) -> dict[str, int]:
+    found = {}
+    for field, count in fields.items():
+        with suppress(*UNREADABLE):
+            found[text(field)] = int(count)
+    return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from switchyard.cluster import calls, layout
+from switchyard.cluster.decoding import shown, texts
 from switchyard.cluster.reads import BATCH, MAX_BATCHES, Reads
 from switchyard.cluster.replies import (
     Claimed,
@@ -18,9 +19,8 @@ from switchyard.cluster.replies import (
     Renewal,
     Settlement,
     read_state,
-    text,
 )
-from switchyard.models import Placed, Placement, Tick
+from switchyard.models import NodeState, Placed, Placement, Tick
 
 #: How long a lost node stays on display and its late settles are understood, in ms (one hour).
 REMEMBER_MS = 3_600_000
@@ -51,7 +51,7 @@ class State(Reads):
         keys.append(k.layout)
         args: list[str | bytes | int] = [name, incarnation, lease_ms, dead_incarnation, layout.LAYOUT]
         args += [len(queues), *queues, *_flat(fields)]
-        reply = [text(part) for part in self.runner.run("cluster/register", keys, args)]
+        reply = [shown(part) for part in self.runner.run("cluster/register", keys, args)]
         if reply[0] == "layout" and (other := layout.other_layout(k, reply[1])):
             raise other
         if reply[0] == "held":
@@ -78,8 +78,8 @@ class State(Reads):
         reply = self.runner.run("cluster/renew", keys, args)
         if reply[0] == b"fenced":
             return Renewal(fenced=True)
-        overdue, waiting, given_up = (tuple(map(text, part)) for part in reply[2:5])
-        return Renewal(False, read_state(text(reply[1])), overdue, waiting, given_up)
+        overdue, waiting, given_up = (tuple(texts(part)) for part in reply[2:5])
+        return Renewal(False, _own_state(shown(reply[1])), overdue, waiting, given_up)
 
     def drain(self, name: str, stopping: bool = False) -> int | None:
         """Take a node out of service; tasks given back, or None if there is no such node. In batches.
@@ -221,3 +221,11 @@ class State(Reads):
 
 def _flat(fields: Mapping[str, str | int]) -> Iterable[str | int]:
     return (part for field in fields.items() for part in field)
+
+
+def _own_state(state: str) -> NodeState:
+    """What a node learns of itself: with a state that we do not know it gets no tasks, as one that drains."""
+    try:
+        return read_state(state)
+    except ValueError:
+        return NodeState.DRAINING

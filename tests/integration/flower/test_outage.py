@@ -70,12 +70,23 @@ def names(site: Site) -> list[str]:
 
 
 def test_garbage_in_redis_does_not_end_the_looking(app: Celery, clean_valkey: Server) -> None:
-    """One broken value would freeze the dashboard until somebody restarts it."""
+    """One broken value would freeze the dashboard until somebody restarts it, or hide all nodes but one."""
     cluster = Cluster.on(clean_valkey)
     cluster.join("a")
+    cluster.join("b")
+    client, keys = cluster.state.client, cluster.state.keys
     with dashboard(app) as site:
-        key = cluster.state.keys.node("a")
-        cluster.state.client.hset(key, "load", "{not json")
+
+        def shown() -> list[str]:
+            return [node["name"] for node in site.get("/api/cluster").json["nodes"]]
+
+        wait_until(lambda: shown() == ["a", "b"], "both nodes are there")
+        client.hset(keys.node("a"), "load", "{not json")
+        wait_until(lambda: shown() == ["b"], "what can't be read is left out")
+        client.rename(keys.queues, "away")
+        client.set(keys.queues, "no set")
         wait_until(lambda: site.get("/api/cluster").json["look"]["error"], "it says that something is wrong")
-        cluster.state.client.hset(key, "load", "{}")
+        client.rename("away", keys.queues)
+        client.hset(keys.node("a"), "load", "{}")
         wait_until(lambda: not site.get("/api/cluster").json["look"]["error"], "it goes on")
+        wait_until(lambda: shown() == ["a", "b"], "both nodes are there again")

@@ -29,6 +29,15 @@ _MUST_BE_ON = {
 }
 
 
+#: How to mend what can't be read, by the first word of what it is.
+_MENDS = {
+    "node": "restart that node; if there is none of this name, it is forgotten an hour after its lease ended",
+    "wait": "upgrade the nodes, if a later version made it; or take the list's tasks away by hand",
+    "dead": "look at it in Redis; switchyard dead discard RECEIPT takes it away",
+    "event": "nothing is lost by it; it goes when the log is full",
+}
+
+
 class Level(StrEnum):
     """``problem`` fails the check; ``info`` is worth knowing."""
 
@@ -115,6 +124,7 @@ def _cluster(state: State) -> Iterator[Finding]:
     yield from _each_node(nodes)
     yield from _each_queue(nodes, depths)
     yield dead_tasks(state)
+    yield from strangers(state)
 
 
 def server(state: State) -> Finding:
@@ -222,6 +232,13 @@ def dead_tasks(state: State) -> Finding:
     return Finding(
         "dead", Level.PROBLEM, f"{count} tasks were given up on", "look at them: switchyard dead list"
     )
+
+
+def strangers(state: State) -> Iterator[Finding]:
+    """What is in Redis and can't be read."""
+    for stranger in state.strangers():
+        finding = f"{stranger.what} can't be read and is skipped: {stranger.why}"
+        yield Finding("strangers", Level.PROBLEM, finding, _MENDS[stranger.what.partition(" ")[0]])
 
 
 def _from_error(check: str, exc: Exception) -> Finding:

@@ -5,14 +5,16 @@
 -- Returns {next place in the inbox or -1, next cursor or '0',
 --          {home, count, message with the lowest receipt, ...} placed, {the same} claimed}
 --
--- include: home_and_message, receipt_and_entry
+-- include: home_and_message, home_of, receipt_and_entry
 
 local function tally()
   return {order = {}, count = {}, oldest = {}, message = {}}
 end
 
 local function add(t, receipt, entry)
-  local home, message = home_and_message(entry)
+  local home = home_of(entry)
+  if not home then return end -- a stranger
+  local _, message = home_and_message(entry)
   if not t.count[home] then
     t.order[#t.order + 1] = home
     t.count[home] = 0
@@ -39,7 +41,7 @@ if at >= 0 then
   local members = redis.call('ZRANGE', KEYS[1], at, at + batch - 1)
   for _, member in ipairs(members) do
     local receipt, entry = receipt_and_entry(member)
-    add(placed, tonumber(receipt), entry)
+    add(placed, tonumber(receipt) or 0, entry)
   end
   at = #members == batch and at + batch or -1
 end
@@ -47,6 +49,6 @@ local cursor = ARGV[2]
 if cursor ~= '' then
   local scan = redis.call('HSCAN', KEYS[2], cursor, 'COUNT', batch)
   cursor = scan[1]
-  for i = 1, #scan[2], 2 do add(claimed, tonumber(scan[2][i]), scan[2][i + 1]) end
+  for i = 1, #scan[2], 2 do add(claimed, tonumber(scan[2][i]) or 0, scan[2][i + 1]) end
 end
 return {at, cursor, flat(placed), flat(claimed)}

@@ -4,7 +4,7 @@
 -- ARGV  1 prefix of our keys, then the lists' names as they are in the names of wait lists
 -- Returns the count. Of one inbox a thousand entries at most are looked at.
 --
--- include: home_and_message, receipt_and_entry
+-- include: home_of, members_of, receipt_and_entry
 -- names: INBOX, SELECTOR_SEPARATOR, WAIT
 
 local prefix, total, homes = ARGV[1], 0, {}
@@ -22,9 +22,9 @@ for _, key in ipairs(redis.call('ZRANGE', KEYS[2], 0, 999)) do
   end
 end
 for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, 999)) do
-  for _, member in ipairs(redis.call('ZRANGE', prefix .. INBOX .. name, 0, 999)) do
+  for _, member in ipairs(members_of(prefix .. INBOX .. name, 0, 999)) do
     local _, entry = receipt_and_entry(member)
-    if homes[home_and_message(entry)] then total = total + 1 end
+    if homes[home_of(entry) or ''] then total = total + 1 end
   end
 end
 return total

@@ -3,7 +3,7 @@
 -- KEYS  1 nodes  2 lost
 -- ARGV  1 prefix of our keys  2 ... fields of the node's hash
 -- Returns {now in ms, {name, lease deadline in ms (when it was reaped, if lost), 'up' or 'lost', inbox,
---          claims, {field values}}, ...}
+--          claims, {field values}}, ...}, with nil for a key that is none of ours
 --
 -- include: now_ms
 -- names: CLAIMS, INBOX, NODE
@@ -13,12 +13,19 @@ local fields = {}
 for i = 2, #ARGV do fields[#fields + 1] = ARGV[i] end
 local answer = {now_ms()}
 
+-- A key that is of another type than ours is a stranger, and no reason to tell nothing of the others.
+local function ask(...)
+  local reply = redis.pcall(...)
+  if type(reply) == 'table' and reply.err then return false end
+  return reply
+end
+
 local function read(name, at, state)
   answer[#answer + 1] = {
     name, at, state,
-    redis.call('ZCARD', prefix .. INBOX .. name),
-    redis.call('HLEN', prefix .. CLAIMS .. name),
-    redis.call('HMGET', prefix .. NODE .. name, unpack(fields)),
+    ask('ZCARD', prefix .. INBOX .. name),
+    ask('HLEN', prefix .. CLAIMS .. name),
+    ask('HMGET', prefix .. NODE .. name, unpack(fields)),
   }
 end
 
