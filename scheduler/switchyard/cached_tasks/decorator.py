@@ -106,6 +106,8 @@ class CachedCalls:
             if name in self._template.fields and parameter.default is not parameter.empty
         }
         key = f"{self._task}:{self._template.key_of_fields(defaults | fields, self._task)}"
+        if not self._results.kept:
+            return True  # there is nothing to forget
         try:
             self._results.flights.cancel(key)
         except (RedisError, BrokerUnreachable):

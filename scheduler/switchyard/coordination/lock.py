@@ -145,7 +145,8 @@ def lock(
     ``ttl``: after so many seconds without a renewal it is free; while it is held it is renewed in the
     background every third of that. ``wait``: seconds to stand in the line for it, first come first served;
     None tries once. ``servers``: None is the broker of the current Celery application that uses Switchyard,
-    or of the one that was installed last, or else ``SWITCHYARD_BROKER_URL``; a list of redis URLs, each a
+    or of the one that was installed last, or else ``SWITCHYARD_BROKER_URL`` (a lock on ``memory://`` is this
+    process's own); a list of redis URLs, each a
     server of its own that fails on its own, decides by vote: a majority must grant, within a deadline for
     each server (a quarter of the ttl, 2 s at most; the first connection to a broker may take three times
     that), and what a minority granted is given back at once. ``on_lost`` is called with the lock, in another

@@ -14,10 +14,11 @@ from redis.retry import Retry
 from switchyard.adapters.celery_task import running_app
 from switchyard.adapters.redis_client import set_connection_limit
 from switchyard.cluster.keys import Keys
+from switchyard.coordination.in_process import InProcess
 from switchyard.coordination.voter import Voter
 from switchyard.coordination.voters import Voters
 from switchyard.current_app import latest
-from switchyard.errors import ConfigurationError
+from switchyard.errors import ConfigurationError, UnsupportedBroker
 from switchyard.forking import PerProcess
 from switchyard.settings import Settings, load
 from switchyard.transport.opening import open_state
@@ -47,7 +48,19 @@ def voters(servers: Sequence[str] | None, ttl: float) -> Voters:
             "which server shall decide? No Celery application of this process uses Switchyard; call "
             f"switchyard.install(app), pass servers=[url, ...] or set {_BROKER_URL}"
         )
+    if app is not None and not app.switchyard.broker.is_ours:
+        return _without_a_server(app)
     return _broker.get()(os.environ[_BROKER_URL] if app is None else app, namespace, timeout)
+
+
+def _without_a_server(app: Any) -> Voters:
+    """This process's memory, if that is the broker. Raises UnsupportedBroker for any other."""
+    if not app.switchyard.broker.is_in_memory:
+        raise UnsupportedBroker(
+            f"no server decides on locks and elections: the broker of {app.main!r} is neither Redis nor "
+            "Valkey; pass servers=[url, ...], or in tests set broker_url to memory://"
+        )
+    return _in_process.get()
 
 
 @functools.cache
@@ -103,3 +116,4 @@ def _without_password(number: int, url: str) -> str:
 # A fork has none of its parent's threads, and must not write to its parent's connections.
 _several = PerProcess(lambda: functools.lru_cache(_REMEMBERED)(_of_urls))
 _broker = PerProcess(lambda: functools.lru_cache(_REMEMBERED)(_of_broker))
+_in_process = PerProcess(lambda: Voters([("this process", InProcess)], _TIMEOUT_MAX))

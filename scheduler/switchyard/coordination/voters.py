@@ -10,12 +10,15 @@ from typing import Generic, TypeVar
 
 from redis.exceptions import RedisError
 
+from switchyard.coordination.in_process import InProcess
 from switchyard.coordination.voter import Voter
 from switchyard.errors import BrokerUnreachable
 
 T = TypeVar("T")
 
-Open = Callable[[], Voter]
+#: Who grants: a server, or this process's memory.
+Grants = Voter | InProcess
+Open = Callable[[], Grants]
 _FAILURES = (RedisError, OSError, BrokerUnreachable)
 
 
@@ -43,7 +46,7 @@ class Voters:
         return len(self._seats)
 
     def ask(
-        self, operation: Callable[[Voter], T], enough: Callable[[Sequence[T]], bool], wait: bool = True
+        self, operation: Callable[[Grants], T], enough: Callable[[Sequence[T]], bool], wait: bool = True
     ) -> Answers[T]:
         """Run the operation on all servers; return at the deadline, or once the answers are ``enough``."""
         if not self._lanes:
@@ -56,7 +59,7 @@ class Voters:
             return _collect([seat.run(operation, deadline) for seat in self._seats])
         return _await(pending, deadline if wait else 0.0, enough)
 
-    def tell(self, operation: Callable[[Voter], object]) -> None:
+    def tell(self, operation: Callable[[Grants], object]) -> None:
         """Run the operation on all servers; if there are several, nobody waits for their answers."""
         self.ask(operation, lambda answers: True, wait=not self._lanes)
 
@@ -77,9 +80,9 @@ class _Seat:
         self.failing = False
         self.where = where
         self._open = opened
-        self._voter: Voter | None = None
+        self._voter: Grants | None = None
 
-    def run(self, operation: Callable[[Voter], T], deadline: float | None = None) -> T | _Failure:
+    def run(self, operation: Callable[[Grants], T], deadline: float | None = None) -> T | _Failure:
         """The answer or the failure; nothing is sent after the deadline, when nobody waits any more."""
         if deadline is not None and time.monotonic() > deadline:
             return _Failure(f"{self.where} is too slow")

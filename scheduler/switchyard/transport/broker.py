@@ -32,6 +32,15 @@ class Broker:
             self._found(conf, self._is_ours)
         return self._is_ours
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether it is ``memory://``: all who share it are in this process."""
+        conf = self._app.conf
+        return (
+            not self.is_ours
+            and Connection(conf.broker_write_url, transport=conf.broker_transport).is_in_memory
+        )
+
     def configured(self, conf: Any) -> None:
         """The application reads its configuration; a broker that is not named yet may still be."""
         self._found(

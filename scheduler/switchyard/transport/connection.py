@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from kombu import connection as kombu_connection
+from kombu.transport import memory as kombu_memory
 from kombu.transport import redis as kombu_redis
 
 from switchyard.adapters import kombu_connection as adapter
@@ -49,3 +50,8 @@ class Connection(_Ours, kombu_connection.Connection):
     def reaches_ours(self) -> bool:
         """Whether its broker is one that we can work on: Redis or Valkey. No connection is made."""
         return self.get_transport_cls() in _OURS.values()
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether its broker is this process's own memory, so that nobody else can share it."""
+        return issubclass(self.get_transport_cls(), kombu_memory.Transport)
