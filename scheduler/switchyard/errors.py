@@ -21,6 +21,9 @@ Every message says what happened, to what, and how to mend it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class SwitchyardError(Exception):
     """Base of every error that Switchyard raises on purpose."""
@@ -80,3 +83,14 @@ class NoQuorum(SwitchyardError):
 
 class TaskSkipped(SwitchyardError):
     """An exclusive task that did not run, because another one with the same lock was running."""
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str | None = None, *, most: int = 1) -> str:
+    """How the message about a name that nobody knows may end: with the ``most`` that are nearest to it.
+
+    Where none is near, with ``otherwise``, which by default is all that are known.
+    """
+    names = sorted(known)
+    if close := get_close_matches(name, names, n=most):
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    return f"known are {', '.join(names)}" if otherwise is None else otherwise

@@ -1,18 +1,13 @@
-"""How warm a node is: what all its processes count, for its heartbeat, the commands and Prometheus."""
+"""How warm a node is: what all its processes count, for its heartbeat and whoever looks."""
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from switchyard.adapters.billiard_pool import child_index
 from switchyard.forking import PerProcess, free_after_fork
-from switchyard.models import Node
-
-if TYPE_CHECKING:
-    from prometheus_client.core import Metric
 
 
 class Cell(IntEnum):
@@ -31,21 +26,8 @@ class Cell(IntEnum):
     NEAR_BYTES = 10
 
 
-_GAUGES = (Cell.NEAR_ENTRIES, Cell.NEAR_BYTES)
-
-_FAMILIES = (
-    (Cell.NEAR_HITS, "switchyard_near_cache_hits", "Look-ups that the node's own memory answered"),
-    (Cell.NEAR_MISSES, "switchyard_near_cache_misses", "Look-ups that went to the cache servers"),
-    (Cell.NEAR_DROPPED, "switchyard_near_cache_dropped", "Values forgotten because they changed"),
-    (Cell.FOUND, "switchyard_cache_found", "Look-ups that the cache servers answered"),
-    (Cell.ANSWERED, "switchyard_cached_calls_answered", "Calls answered without publishing"),
-    (Cell.JOINED, "switchyard_cached_calls_joined", "Calls that share a task under way"),
-    (Cell.PUBLISHED, "switchyard_cached_calls_published", "Calls that published a task"),
-    (Cell.ERRORS, "switchyard_cache_errors", "Tries at a cache server that failed"),
-    (Cell.REPAIRS, "switchyard_cache_repairs", "Values written again to a cache server that lacked them"),
-    (Cell.NEAR_ENTRIES, "switchyard_near_cache_entries", "Values in the node's own memory"),
-    (Cell.NEAR_BYTES, "switchyard_near_cache_bytes", "Bytes of values in the node's own memory"),
-)
+#: What may also shrink.
+GAUGES = (Cell.NEAR_ENTRIES, Cell.NEAR_BYTES)
 
 #: Processes of one node with counts of their own; more than this share the last ones.
 _PROCESSES = 256
@@ -61,7 +43,7 @@ def _take_place() -> memoryview:
     index = child_index()
     number = 0 if index is None else min(index + 1, _PROCESSES - 1)
     place = _shared[number * _WIDTH : (number + 1) * _WIDTH]
-    for gauge in _GAUGES if number else ():
+    for gauge in GAUGES if number else ():
         place[gauge] = 0  # of the child that was here before
     return place
 
@@ -82,21 +64,6 @@ def count(cell: Cell, by: int = 1) -> None:
     """Add to a count of this process."""
     with _lock:
         cells()[cell] += by
-
-
-def cache_families(nodes: Iterable[Node]) -> list[Metric]:
-    """The nodes' cache figures for Prometheus, labelled by node. Needs prometheus_client."""
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415 - optional
-
-    seen = [(node.name, node.load.cache) for node in nodes]
-    families: list[Metric] = []
-    for cell, name, meaning in _FAMILIES:
-        kind = GaugeMetricFamily if cell in _GAUGES else CounterMetricFamily
-        family = kind(name, meaning, labels=["node"])
-        for node, figures in seen:
-            family.add_metric([node], figures.get(cell.name.lower(), 0))
-        families.append(family)
-    return families
 
 
 def hit_rates(figures: Mapping[str, int]) -> tuple[float | None, float | None]:

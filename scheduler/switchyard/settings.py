@@ -5,7 +5,6 @@ Unknown keys are errors: a misspelt setting that is silently ignored is found in
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import os
 import re
@@ -18,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from switchyard.errors import ConfigurationError
+from switchyard.errors import ConfigurationError, nearest
 from switchyard.urls import server_name
 
 ENV_PREFIX = "SWITCHYARD_"
@@ -174,7 +173,9 @@ def _read(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"{path} is not valid TOML: {exc}; mend that line") from None
     for name in values.keys() - Settings.model_fields:
-        raise ConfigurationError(f"unknown setting {name!r} in {path}{nearest(name, Settings.model_fields)}")
+        raise ConfigurationError(
+            f"unknown setting {name!r} in {path}; {nearest(name, Settings.model_fields)}"
+        )
     return values
 
 
@@ -182,7 +183,7 @@ def _refuse_unknown_variables(names: Iterable[str]) -> None:
     known = {ENV_PREFIX + field.upper() for field in Settings.model_fields} | _OTHER_VARIABLES
     for name in names:
         if name.startswith(ENV_PREFIX) and name not in known and not KUBERNETES_LINK.search(name):
-            raise ConfigurationError(f"unknown setting {name} in the environment{nearest(name, known)}")
+            raise ConfigurationError(f"unknown setting {name} in the environment; {nearest(name, known)}")
 
 
 def _explain(exc: ValidationError, where: str) -> str:
@@ -206,7 +207,7 @@ class _Mistake:
         place = variable if variable in os.environ else where
         if self.kind == "extra_forbidden":
             known = Rule.model_fields if self.model == Rule.__name__ else Settings.model_fields
-            return f"unknown setting {key!r} in {place}{nearest(str(self.at[-1]), known)}"
+            return f"unknown setting {key!r} in {place}; {nearest(str(self.at[-1]), known)}"
         said = self.said.removeprefix("Value error, ")
         what = f"setting {key!r} in {place}" if key else f"settings in {where}"
         return f"{what}: {said}" if "; " in said else f"{what}: {said}; correct it there"
@@ -219,9 +220,3 @@ def _mistakes(exc: ValidationError, at: tuple[int | str, ...] = ()) -> Iterator[
             yield from _mistakes(told.__cause__, at + error["loc"])  # a rule has told its own already
         else:
             yield _Mistake(exc.title, at + error["loc"], error["type"], error["msg"])
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """How an error about an unknown name ends: with the nearest that is known, or all of them."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"

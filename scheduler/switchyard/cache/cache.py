@@ -8,13 +8,13 @@ from typing import Any
 
 from switchyard.cache.codec import codec
 from switchyard.cache.computing import Computation
-from switchyard.cache.deadline import Deadline
 from switchyard.cache.figures import Counters, Figures
 from switchyard.cache.keys import CacheKeys
-from switchyard.cache.opening import open_store
-from switchyard.cache.store import ServerState
-from switchyard.cache.ttl import Ttl
+from switchyard.cache.redis_cluster.store import ClusterStore
+from switchyard.cache.ring.replicated import Replicated
+from switchyard.cache.store import Deadline, ServerState, Store, Ttl
 from switchyard.errors import ConfigurationError
+from switchyard.urls import is_cluster
 
 
 class Cache:
@@ -53,7 +53,7 @@ class Cache:
         self._codec = codec(serializer, max_bytes)
         self._deadline = deadline
         self._counters = Counters()
-        self._store = open_store(servers, replicas, self.keys, self._ttl.longest, deadline, self._counters)
+        self._store = _open_store(servers, replicas, self.keys, self._ttl.longest, deadline, self._counters)
 
     @property
     def figures(self) -> Figures:
@@ -91,21 +91,21 @@ class Cache:
         compute: Callable[[], Any],
         ttl: float | None = None,
         *,
-        lease: float = 30.0,
+        hold: float = 30.0,
         stale: float = 0.0,
     ) -> Any:
         """The value under this key, computed by one caller if there is none.
 
         The others wait for it, or take the old value where one is kept: for ``stale`` seconds after its TTL.
-        Whoever computes holds the others for ``lease`` seconds at most, even if it dies; then the next one
+        Whoever computes holds the others for ``hold`` seconds at most, even if it dies; then the next one
         computes. Without servers, everybody computes. What ``compute`` raises is raised, to its caller alone;
         so is NotCacheable if its value is.
         """
-        if not 0 < lease < math.inf:
-            raise ConfigurationError(f"lease={lease} s is no time to compute in; 30 is the default")
+        if not 0 < hold < math.inf:
+            raise ConfigurationError(f"hold={hold} s is no time to compute in; 30 is the default")
         lifetime = self._ttl.lifetime(ttl, stale)
         return Computation(
-            self._store, self._codec, self._counters, self._begin, key, compute, lifetime, lease
+            self._store, self._codec, self._counters, self._begin, key, compute, lifetime, hold
         ).value()
 
     def clear(self) -> bool:
@@ -126,3 +126,32 @@ class Cache:
 
     def _begin(self) -> Deadline:
         return Deadline.after(self._deadline)
+
+
+def _open_store(
+    servers: Sequence[str] | Mapping[str, int],
+    replicas: int,
+    keys: CacheKeys,
+    longest_ttl: float,
+    deadline: float,
+    counters: Counters,
+) -> Store:
+    """The ring of these servers, or the Redis Cluster. Raises ConfigurationError."""
+    if not 0 < deadline < math.inf:
+        raise ConfigurationError(f"deadline={deadline} s leaves no time to ask a server; 0.25 is the default")
+    if isinstance(servers, str):
+        raise ConfigurationError(f"servers={servers!r} is one text; write a list of URLs")
+    urls = list(servers)
+    if not any(map(is_cluster, urls)):
+        weights = dict(servers) if isinstance(servers, Mapping) else _each_once(urls)
+        return Replicated(weights, replicas, keys, longest_ttl, deadline, counters)
+    if len(urls) > 1:
+        raise ConfigurationError("a redis+cluster:// URL stands alone in servers=; name any one of its nodes")
+    return ClusterStore(urls[0], keys, deadline, counters)
+
+
+def _each_once(urls: Sequence[str]) -> dict[str, int]:
+    weights = dict.fromkeys(urls, 1)
+    if len(weights) < len(urls):
+        raise ConfigurationError("servers= names one of them twice; name each cache server once")
+    return weights

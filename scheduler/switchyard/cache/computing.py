@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from switchyard.cache.codec import Codec
-from switchyard.cache.deadline import Deadline
 from switchyard.cache.figures import Counters
-from switchyard.cache.store import Lifetime, Store
+from switchyard.cache.store import Deadline, Lifetime, Store
 
 #: Seconds between two looks at a value that another caller computes: from the first to the longest pause.
 _FIRST_PAUSE = 0.005
@@ -23,7 +22,7 @@ _LONGEST_PAUSE = 0.1
 class Computation:
     """A value that the store may have, and how to compute it if it has not.
 
-    ``begin`` starts the deadline of one operation on the store; ``lease`` is in seconds.
+    ``begin`` starts the deadline of one operation on the store; ``hold`` is in seconds.
     """
 
     store: Store
@@ -33,18 +32,18 @@ class Computation:
     key: str
     compute: Callable[[], Any]
     lifetime: Lifetime
-    lease: float
+    hold: float
 
     def value(self) -> Any:
         """The value from the store, or computed here by whoever holds the claim."""
         token = secrets.token_hex(8)
-        give_up = Deadline.after(self.lease)
+        give_up = Deadline.after(self.hold)
         pause = _FIRST_PAUSE
         while True:
             fresh, stale = self._look()
             if fresh:
                 return self._counted(fresh, hit=True)
-            claimed = self.store.claim(self.key, token, self.lease, self.begin()) if give_up.left() else None
+            claimed = self.store.claim(self.key, token, self.hold, self.begin()) if give_up.left() else None
             if claimed is not False:
                 return self._claimed(token)
             if stale:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from switchyard.cache.deadline import Deadline
+from switchyard.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The moment, by this process's monotonic clock in seconds, when an operation must have ended."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """So many seconds from now."""
+        return cls(time.monotonic() + seconds)
+
+    def left(self, tries: int = 1) -> float:
+        """Seconds that the next of so many tries may take, 0.0 if it is too late."""
+        return max(0.0, self.at - time.monotonic()) / tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +49,35 @@ class Lifetime:
     def fresh_ms(self) -> int:
         """For how long one entry is fresh, in ms."""
         return max(1, int(self.ttl * (1 - random.random() * self.jitter) * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Ttl:
+    """The default and the longest life of an entry in seconds, and the share that chance may cut from it."""
+
+    default: float
+    longest: float
+    jitter: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.default <= self.longest < math.inf:
+            raise ConfigurationError(
+                f"ttl={self.default} is not between 0 and longest_ttl={self.longest} s; change either"
+            )
+        if not 0 <= self.jitter < 1:
+            raise ConfigurationError(
+                f"jitter={self.jitter} is no share of a TTL; choose from 0 up to below 1"
+            )
+
+    def lifetime(self, ttl: float | None = None, stale: float = 0.0) -> Lifetime:
+        """An entry's life. Raises ConfigurationError if it is not positive or too long."""
+        wanted = self.default if ttl is None else ttl
+        if not (wanted > 0 and stale >= 0 and wanted + stale <= self.longest):
+            raise ConfigurationError(
+                f"ttl={wanted} and stale={stale} s are not within 0 and longest_ttl={self.longest} s; "
+                "choose a shorter life or raise longest_ttl"
+            )
+        return Lifetime(wanted, stale, self.jitter)
 
 
 class Standing(StrEnum):
@@ -68,11 +115,11 @@ class Store(Protocol):
     def remove(self, key: str, deadline: Deadline) -> bool:
         """Whether the removal reached a server."""
 
-    def claim(self, key: str, token: str, lease: float, deadline: Deadline) -> bool | None:
-        """Whether the caller with this token may compute the key for ``lease`` s; None if no server says."""
+    def claim(self, key: str, token: str, hold: float, deadline: Deadline) -> bool | None:
+        """Whether the caller with this token may compute the key for ``hold`` s; None if no server says."""
 
     def release(self, key: str, token: str, deadline: Deadline) -> None:
-        """Give a claim back before its lease ends."""
+        """Give a claim back before it ends."""
 
     def clear(self, deadline: Deadline) -> bool:
         """Forget every entry of the namespace; whether every server did."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import string
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from switchyard.errors import ConfigurationError
+from switchyard.errors import ConfigurationError, nearest
 
 #: Values that a message brings as they were, besides texts.
 _PLAIN = frozenset({int, float, bool, type(None), Decimal, UUID, datetime, date})
@@ -97,5 +96,4 @@ def _require_argument(
 def _hint(field: str, more: str, known: Sequence[str]) -> str:
     if more:
         return f"write {{{field}}} alone, its value is put in as text"
-    close = difflib.get_close_matches(field, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"its arguments are {', '.join(known) or 'none'}"
+    return nearest(field, known, f"its arguments are {', '.join(known) or 'none'}")

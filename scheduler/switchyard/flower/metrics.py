@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from flower.views import monitor
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,7 +13,7 @@ from switchyard.flower.documents import Documents
 from switchyard.flower.security import GuardedData
 from switchyard.flower.snapshot import Snapshot
 from switchyard.models import Node, NodeState
-from switchyard.node_figures import cache_families
+from switchyard.node_figures import GAUGES, Cell
 
 #: Gauges of a node that is not lost: name, text, figure.
 _OF_A_NODE: tuple[tuple[str, str, Callable[[Node], float]], ...] = (
@@ -27,6 +27,21 @@ _OF_A_NODE: tuple[tuple[str, str, Callable[[Node], float]], ...] = (
         "How long the node's last measured lease renewal took",
         lambda node: node.load.renewal,
     ),
+)
+
+#: What the processes of a node count of cached calls and caches.
+_CACHE: tuple[tuple[Cell, str, str], ...] = (
+    (Cell.NEAR_HITS, "near_cache_hits", "Look-ups that the node's own memory answered"),
+    (Cell.NEAR_MISSES, "near_cache_misses", "Look-ups that went to the cache servers"),
+    (Cell.NEAR_DROPPED, "near_cache_dropped", "Values forgotten because they changed"),
+    (Cell.FOUND, "cache_found", "Look-ups that the cache servers answered"),
+    (Cell.ANSWERED, "cached_calls_answered", "Calls answered without publishing"),
+    (Cell.JOINED, "cached_calls_joined", "Calls that share a task under way"),
+    (Cell.PUBLISHED, "cached_calls_published", "Calls that published a task"),
+    (Cell.ERRORS, "cache_errors", "Tries at a cache server that failed"),
+    (Cell.REPAIRS, "cache_repairs", "Values written again to a cache server that lacked them"),
+    (Cell.NEAR_ENTRIES, "near_cache_entries", "Values in the node's own memory"),
+    (Cell.NEAR_BYTES, "near_cache_bytes", "Bytes of values in the node's own memory"),
 )
 
 
@@ -120,6 +135,19 @@ def _accidents(snapshot: Snapshot) -> Iterator[Metric]:
         yield CounterMetricFamily(f"switchyard_{name}", text, count)
     text = "Tasks given up on that were neither requeued nor discarded"
     yield GaugeMetricFamily("switchyard_dead_tasks", text, snapshot.dead_count)
+
+
+def cache_families(nodes: Sequence[Node]) -> Iterator[Metric]:
+    """The nodes' cache figures, labelled by node."""
+    for cell, name, text in _CACHE:
+        figures = {node.name: node.load.cache.get(cell.name.lower(), 0) for node in nodes}
+        if cell in GAUGES:
+            yield _gauges(name, text, "node", figures)
+        else:
+            family = _counter(name, text, "node")
+            for node, count in figures.items():
+                family.add_metric((node,), count)
+            yield family
 
 
 def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from switchyard.adapters.flower_app import CONFIG_FILE, VARIABLE_PREFIX, apply_options, known_options
-from switchyard.errors import ConfigurationError
-from switchyard.settings import KUBERNETES_LINK, nearest
+from switchyard.errors import ConfigurationError, nearest
+from switchyard.settings import KUBERNETES_LINK
 
 #: Where the dashboard listens unless it is told: Flower would open itself to every network.
 DEFAULT_ADDRESS = "127.0.0.1"
@@ -53,7 +53,7 @@ def _refuse_unknown_variables(names: Iterable[str], options: Collection[str]) ->
     for name in names:
         ours = name.startswith(VARIABLE_PREFIX) and not KUBERNETES_LINK.search(name)
         if ours and name not in known:
-            raise ConfigurationError(f"unknown option {name} in the environment{nearest(name, known)}")
+            raise ConfigurationError(f"unknown option {name} in the environment; {nearest(name, known)}")
 
 
 def _refuse_unknown_names(path: Path, options: Collection[str]) -> None:
@@ -67,4 +67,4 @@ def _refuse_unknown_names(path: Path, options: Collection[str]) -> None:
     targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
     for name in (target.id for target in targets if isinstance(target, ast.Name)):
         if not name.startswith("_") and name not in options:
-            raise ConfigurationError(f"unknown option {name!r} in {path}{nearest(name, options)}")
+            raise ConfigurationError(f"unknown option {name!r} in {path}; {nearest(name, options)}")

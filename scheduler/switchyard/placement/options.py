@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 
-from switchyard.errors import ConfigurationError
-from switchyard.settings import nearest
+from switchyard.errors import ConfigurationError, nearest
 
 
 class PlacementOptions(TypedDict, total=False):
@@ -36,7 +35,7 @@ def checked(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigurationError(f"placement of {task} must be a dict, not {type(options).__name__}")
     names = PlacementOptions.__annotations__
     for unknown in sorted(map(str, options.keys() - names)):
-        raise ConfigurationError(f"placement of {task} has unknown {unknown!r}{nearest(unknown, names)}")
+        raise ConfigurationError(f"placement of {task} has unknown {unknown!r}; {nearest(unknown, names)}")
     if wrong := _of_a_wrong_type(options):
         raise ConfigurationError(
             f"placement of {task}: {', '.join(wrong)} has the wrong type; "

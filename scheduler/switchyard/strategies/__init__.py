@@ -5,10 +5,9 @@ Others add theirs through the entry point group ``switchyard.strategies``.
 
 from __future__ import annotations
 
-import difflib
 from importlib.metadata import EntryPoint, entry_points
 
-from switchyard.errors import ConfigurationError
+from switchyard.errors import ConfigurationError, nearest
 from switchyard.strategies.base import Strategy
 from switchyard.strategies.least_load import LeastLoad
 from switchyard.strategies.random import Random
@@ -32,9 +31,7 @@ def make(name: str) -> Strategy:
         return _OURS[name]()
     others = _others()
     if name not in others:
-        close = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigurationError(f"unknown strategy {name!r}; {hint}installed are {', '.join(names())}")
+        raise ConfigurationError(f"unknown strategy {name!r}; {nearest(name, names())}")
     try:
         strategy: Strategy = others[name].load()()
     except (ImportError, AttributeError) as exc:

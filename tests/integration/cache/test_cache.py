@@ -314,13 +314,13 @@ def test_an_error_is_its_callers_own_and_the_next_one_computes(open_cache: Open)
     with pytest.raises(ZeroDivisionError):
         cache.get_or_compute("key", lambda: 1 // 0)
     began = time.monotonic()
-    assert cache.get_or_compute("key", lambda: 2, lease=30) == 2
+    assert cache.get_or_compute("key", lambda: 2, hold=30) == 2
     assert time.monotonic() - began < 10
 
 
 @pytest.mark.timing
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_a_caller_that_dies_while_it_computes_holds_nobody_longer_than_its_lease(
+def test_a_caller_that_dies_while_it_computes_holds_nobody_longer_than_its_hold(
     servers: list[Server], open_cache: Open
 ) -> None:
     """Broken if a crash leaves a key that nobody computes."""
@@ -333,7 +333,7 @@ def test_a_caller_that_dies_while_it_computes_holds_nobody_longer_than_its_lease
     process.kill()
     process.join()
     began = time.monotonic()
-    assert open_cache().get_or_compute("key", lambda: "mine", lease=2.0) == "mine"
+    assert open_cache().get_or_compute("key", lambda: "mine", hold=2.0) == "mine"
     assert time.monotonic() - began < 2.0 + 2 * DEADLINE
 
 
@@ -342,7 +342,7 @@ def _compute_for_ever(urls: list[str], started: threading.Event) -> None:
         started.set()
         time.sleep(3600)
 
-    switchyard.Cache(urls, deadline=DEADLINE).get_or_compute("key", compute, lease=2.0)
+    switchyard.Cache(urls, deadline=DEADLINE).get_or_compute("key", compute, hold=2.0)
 
 
 def test_the_others_take_the_stale_value_while_one_computes(open_cache: Open) -> None:

@@ -7,10 +7,7 @@ from functools import partial
 
 import switchyard
 from click.testing import CliRunner, Result
-from prometheus_client import CollectorRegistry, generate_latest
 from switchyard.cached_tasks.results import open_cache
-from switchyard.models import Load, Node
-from switchyard.node_figures import cache_families
 from switchyard.settings import Settings
 from switchyard_workers.cli import main
 
@@ -115,22 +112,3 @@ def test_a_broker_that_can_hold_no_results_is_a_line() -> None:
     assert done.exit_code == 1
     (line,) = done.stderr.splitlines()
     assert "set cache_servers to URLs" in line
-
-
-def test_prometheus_gets_every_nodes_figures() -> None:
-    """Dashboards would show no hit rate, or one for all nodes together."""
-    nodes = [Node("a", load=Load(cache={"near_hits": 3, "near_bytes": 9})), Node("b")]
-
-    class Collector:
-        """As Flower's page will offer them."""
-
-        def collect(self) -> object:
-            """The families."""
-            return cache_families(nodes)
-
-    registry = CollectorRegistry()
-    registry.register(Collector())  # type: ignore[arg-type]
-    text = generate_latest(registry).decode()
-    assert 'switchyard_near_cache_hits_total{node="a"} 3.0' in text
-    assert 'switchyard_near_cache_hits_total{node="b"} 0.0' in text
-    assert 'switchyard_near_cache_bytes{node="a"} 9.0' in text

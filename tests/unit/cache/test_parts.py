@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from switchyard.cache.breaker import FAILURES, PAUSE_S, Breaker, Decision
 from switchyard.cache.codec import codec
-from switchyard.cache.ttl import Ttl
+from switchyard.cache.store import Ttl
 from switchyard.errors import ConfigurationError, NotCacheable
 from switchyard.urls import server_name
 

@@ -18,9 +18,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from switchyard.cache.cache import Cache
-from switchyard.cache.deadline import Deadline
 from switchyard.cache.near.cache import NearCache
-from switchyard.cache.store import ServerState, Standing
+from switchyard.cache.store import Deadline, ServerState, Standing
 from switchyard.cached_tasks.results import open_cache
 from switchyard.errors import ConfigurationError
 from switchyard.models import Node, NodeState

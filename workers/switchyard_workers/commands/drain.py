@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-
 import click
 from switchyard.cluster.state import State
-from switchyard.errors import NoSuchNode
+from switchyard.errors import NoSuchNode, nearest
 
 from switchyard_workers.commands.target import Target, on_cluster
 
@@ -38,9 +36,5 @@ def resume(target: Target, node: str) -> None:
 def no_such_node(state: State, name: str) -> NoSuchNode:
     """The error for a name that the cluster does not know, with the nearest that it does."""
     known = [node.name for node in state.snapshot()]
-    close = difflib.get_close_matches(name, known, n=3)
-    if close:
-        hint = f"did you mean {' or '.join(map(repr, close))}?"
-    else:
-        hint = "'switchyard nodes' lists those that it has" if known else "no node has joined it"
-    return NoSuchNode(f"the cluster has no node {name!r}; {hint}")
+    otherwise = "'switchyard nodes' lists those that it has" if known else "no node has joined it"
+    return NoSuchNode(f"the cluster has no node {name!r}; {nearest(name, known, otherwise, most=3)}")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from switchyard.cache.deadline import Deadline
+from switchyard.cache.store import Deadline
 from switchyard.forking import PerProcess
 
 T = TypeVar("T")

@@ -31,10 +31,10 @@ from redis.retry import Retry
 
 from switchyard.adapters.redis_client import learn_layout
 from switchyard.cache.breaker import Breaker, Decision
-from switchyard.cache.deadline import Deadline
 from switchyard.cache.figures import Counters
 from switchyard.cache.redis_cluster.bulkhead import Bulkhead, NotBegunError
 from switchyard.cache.refusals import Refusals
+from switchyard.cache.store import Deadline
 from switchyard.forking import PerProcess, free_after_fork
 from switchyard.urls import server_name
 

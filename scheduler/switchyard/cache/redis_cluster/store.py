@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from switchyard.cache.deadline import Deadline
 from switchyard.cache.figures import Counters
 from switchyard.cache.keys import CacheKeys, require_text
 from switchyard.cache.redis_cluster.nodes import Call, ClusterNodes, node_of
-from switchyard.cache.store import Found, Lifetime, ServerState, Standing
+from switchyard.cache.store import Deadline, Found, Lifetime, ServerState, Standing
 from switchyard.lua import script
 
 _STALE = 13
@@ -62,10 +61,10 @@ class ClusterStore:
         name = self._entry(key)
         return bool(self._nodes.ask({key: Call(name, ("DEL", name))}, deadline))
 
-    def claim(self, key: str, token: str, lease: float, deadline: Deadline) -> bool | None:
+    def claim(self, key: str, token: str, hold: float, deadline: Deadline) -> bool | None:
         """Claim a computation; None if the cluster does not answer."""
         name = self._keys.claim(key)
-        call = Call(name, ("SET", name, token, "NX", "PX", max(1, int(lease * 1000))))
+        call = Call(name, ("SET", name, token, "NX", "PX", max(1, int(hold * 1000))))
         replies = self._nodes.ask({key: call}, deadline)
         return bool(replies[key]) if replies else None
 

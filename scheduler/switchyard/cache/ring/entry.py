@@ -1,4 +1,4 @@
-"""An entry as servers keep it: ``<life id><mark><payload>``; see lua/includes/begin_life.lua."""
+"""An entry as servers keep it: ``<life id><stamp><payload>``; see lua/includes/begin_life.lua."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
         return self.raw[_VERSION]
 
     @property
-    def mark(self) -> bytes:
+    def stamp(self) -> bytes:
         """Version, times and kind, which are the same on every server."""
         return self.raw[LIFE:_PAYLOAD]
 
@@ -60,8 +60,8 @@ def present(life: bytes | None, raw: bytes | None) -> Entry | None:
     return Entry(raw)
 
 
-def tombstone_mark(version: bytes, longest_ms: int) -> bytes:
-    """The mark of a tombstone of this version."""
+def tombstone_stamp(version: bytes, longest_ms: int) -> bytes:
+    """The stamp of a tombstone of this version."""
     gone = int(version) // 1000 + longest_ms
     return b"%s%013d%013d%s" % (version, gone, gone, TOMBSTONE)
 

@@ -78,7 +78,7 @@ class Operations:
     def put(
         self, key: str, lifetime: Lifetime, kind: bytes, payload: bytes, above: bytes, until_ms: int
     ) -> Command:
-        """Write an entry until then by the server's clock; the reply is its mark, or ``b""`` if too late."""
+        """Write an entry until then by the server's clock; the reply is its stamp, or ``b""`` if too late."""
         return _call(
             "cache/put",
             (self.keys.life, self.keys.entry(key)),
@@ -90,9 +90,9 @@ class Operations:
             until_ms,
         )
 
-    def copy(self, key: str, mark: bytes, payload: bytes, life: bytes = b"") -> Command:
-        """Write an entry of this mark; the reply is the version that the server has, or ``b""``."""
-        return _call("cache/copy", (self.keys.life, self.keys.entry(key)), mark, payload, life)
+    def copy(self, key: str, stamp: bytes, payload: bytes, life: bytes = b"") -> Command:
+        """Write an entry of this stamp; the reply is the version that the server has, or ``b""``."""
+        return _call("cache/copy", (self.keys.life, self.keys.entry(key)), stamp, payload, life)
 
     def miss(self, server: str, key: str, version: bytes, life: bytes) -> Command:
         """Note that a server missed a write."""
@@ -108,7 +108,7 @@ class Operations:
         """Some notes."""
         return ("HSCAN", self.keys.missed, cursor, "COUNT", SCAN_COUNT)
 
-    def settle(self, notes: Sequence[bytes]) -> Command:
+    def drop_notes(self, notes: Sequence[bytes]) -> Command:
         """Drop notes, given as field, value, field, value."""
         return _call("cache/drop_notes", (self.keys.missed,), *notes)
 
@@ -116,9 +116,9 @@ class Operations:
         """Names of some entries."""
         return ("SCAN", cursor, "MATCH", self.keys.entries + "*", "COUNT", SCAN_COUNT)
 
-    def claim(self, key: str, token: str, lease: float) -> Command:
+    def claim(self, key: str, token: str, hold: float) -> Command:
         """Claim a computation."""
-        return ("SET", self.keys.claim(key), token, "NX", "PX", max(1, int(lease * 1000)))
+        return ("SET", self.keys.claim(key), token, "NX", "PX", max(1, int(hold * 1000)))
 
     def release(self, key: str, token: str) -> Command:
         """Give a claim back."""

@@ -13,13 +13,12 @@ from collections import defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
-from switchyard.cache.deadline import Deadline
 from switchyard.cache.figures import Counters
 from switchyard.cache.ring.entry import LIFE, Entry, plain_payloads, present
 from switchyard.cache.ring.operations import Command
 from switchyard.cache.ring.shard import Shard, exchange
 from switchyard.cache.ring.shards import Shards
-from switchyard.cache.store import Found
+from switchyard.cache.store import Deadline, Found
 
 
 @dataclass(slots=True)
@@ -34,7 +33,7 @@ class Lookup:
     source: Shard | None = None
     #: Owners that answered something else, with the life that they answered in.
     others: list[tuple[Shard, bytes]] = field(default_factory=list)
-    settled: bool = False
+    decided: bool = False
 
     def take(self, shard: Shard, life: bytes | None, raw: bytes | None) -> None:
         """What a server answered."""
@@ -49,7 +48,7 @@ class Lookup:
             self.newest, self.source = entry, shard
         elif entry.version < self.newest.version and life is not None:
             self.others.append((shard, life))
-        self.settled = not shard.doubted
+        self.decided = not shard.doubted
 
     def add_to(self, found: Found) -> None:
         """Add the newest value, unless it is a tombstone."""
@@ -69,11 +68,11 @@ class Reader:
     def read(self, keys: Sequence[str], deadline: Deadline) -> Found:
         """What there is of these keys."""
         found, lookups = self._read_first(keys, deadline)
-        ask = [lookup for lookup in lookups if not lookup.settled and lookup.left]
+        ask = [lookup for lookup in lookups if not lookup.decided and lookup.left]
         while ask:
             most = max(len(lookup.left) for lookup in ask)
             self._ask(_by_next(ask), deadline.left(most))
-            ask = [lookup for lookup in ask if not lookup.settled and lookup.left]
+            ask = [lookup for lookup in ask if not lookup.decided and lookup.left]
         self._repair(lookups, deadline)
         for lookup in lookups:
             lookup.add_to(found)
@@ -148,7 +147,7 @@ class Reader:
             if (newest := lookup.newest) is None:
                 continue
             for shard, life in lookup.others:
-                command = self._operations.copy(lookup.key, newest.mark, newest.payload, life[:LIFE])
+                command = self._operations.copy(lookup.key, newest.stamp, newest.payload, life[:LIFE])
                 batches[shard].append(command)
                 versions[shard].append(newest.version)
         if batches:

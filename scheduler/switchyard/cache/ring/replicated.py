@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from switchyard.cache.deadline import Deadline
 from switchyard.cache.figures import Counters
 from switchyard.cache.keys import CacheKeys
 from switchyard.cache.ring.healing import Healing
@@ -14,7 +13,7 @@ from switchyard.cache.ring.reading import Reader
 from switchyard.cache.ring.shard import Replies, Shard, exchange
 from switchyard.cache.ring.shards import Shards
 from switchyard.cache.ring.writing import Writer
-from switchyard.cache.store import Found, Lifetime, ServerState, Standing
+from switchyard.cache.store import Deadline, Found, Lifetime, ServerState, Standing
 
 
 class Replicated:
@@ -51,9 +50,9 @@ class Replicated:
         self._healing.ensure_running()
         return self._writer.remove(key, deadline)
 
-    def claim(self, key: str, token: str, lease: float, deadline: Deadline) -> bool | None:
+    def claim(self, key: str, token: str, hold: float, deadline: Deadline) -> bool | None:
         """Claim a computation at the first owner that answers; None if none does."""
-        reply = self._at_first_owner(key, self._operations.claim(key, token, lease), deadline)
+        reply = self._at_first_owner(key, self._operations.claim(key, token, hold), deadline)
         return None if reply is None else bool(reply[0])
 
     def release(self, key: str, token: str, deadline: Deadline) -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from switchyard.cache.deadline import Deadline
 from switchyard.cache.ring.entry import KEPT_VALUE, TOMBSTONE, VALUE
 from switchyard.cache.ring.operations import Command
 from switchyard.cache.ring.shard import Shard, exchange
 from switchyard.cache.ring.shards import Shards
-from switchyard.cache.store import Lifetime
+from switchyard.cache.store import Deadline, Lifetime
 
 #: Times that one write is repeated because an owner held a newer version than the first one gave.
 _ATTEMPTS = 3
@@ -30,14 +29,14 @@ class Write:
     owners: tuple[Shard, ...]
     #: Version that the next attempt must exceed.
     above: bytes = _LOWEST
-    mark: bytes = b""
+    stamp: bytes = b""
     tried: set[Shard] = field(default_factory=set)
     took: list[Shard] = field(default_factory=list)
 
     @property
     def version(self) -> bytes:
         """What the first owner gave."""
-        return self.mark[:16]
+        return self.stamp[:16]
 
     @property
     def superseded(self) -> bool:
@@ -55,7 +54,7 @@ class Write:
 
     def start(self) -> None:
         """Begin an attempt."""
-        self.mark, self.tried, self.took = b"", set(), []
+        self.stamp, self.tried, self.took = b"", set(), []
 
 
 class Writer:
@@ -102,7 +101,7 @@ class Writer:
             return self._operations.put(write.key, lifetime, kind, write.payload, write.above, until_ms)
 
         def taken(write: Write, reply: bytes) -> bool:
-            write.mark = reply
+            write.stamp = reply
             return bool(reply)
 
         while writes:
@@ -111,7 +110,7 @@ class Writer:
 
     def _follow(self, writes: list[Write], deadline: Deadline) -> None:
         def command(write: Write, _: int) -> Command:
-            return self._operations.copy(write.key, write.mark, write.payload)
+            return self._operations.copy(write.key, write.stamp, write.payload)
 
         def taken(write: Write, reply: bytes) -> bool:
             write.above = max(write.above, reply)

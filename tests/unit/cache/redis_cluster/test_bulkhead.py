@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from switchyard.cache.deadline import Deadline
 from switchyard.cache.redis_cluster.bulkhead import THREADS, Bulkhead, NotBegunError
+from switchyard.cache.store import Deadline
 
 from tests.support.waiting import wait_until
 
