@@ -55,7 +55,7 @@ class Module:
     @cached_property
     def imports(self) -> Mapping[str, str]:
         """The whole name of each name that was imported."""
-        found = {}
+        found: dict[str, str] = {}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ImportFrom):
                 found |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
