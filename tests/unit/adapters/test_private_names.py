@@ -16,27 +16,9 @@ MODULES = {
 }
 CODE = Code(list(MODULES.values()))
 ADAPTERS = "scheduler/switchyard/adapters/"
-#: Modules whose private names are still to be moved.
-TO_MOVE = frozenset(
-    {
-        "scheduler/switchyard/cache/ring/link.py",
-        "scheduler/switchyard/cached_tasks/decorator.py",
-        "scheduler/switchyard/coordination/servers.py",
-    }
-)
 
 
-_moves = pytest.mark.xfail(strict=True, reason="to be moved")
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, marks=_moves if path in TO_MOVE else ())
-        for path in MODULES
-        if not path.startswith(ADAPTERS)
-    ],
-)
+@pytest.mark.parametrize("path", [path for path in MODULES if not path.startswith(ADAPTERS)])
 def test_only_adapters_use_what_others_keep_private(path: str) -> None:
     """Broken if the next release of Celery or another library breaks a room that nobody looks into for it."""
     assert [str(use) for use in CODE.uses(MODULES[path])] == []
