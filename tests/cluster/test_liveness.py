@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import switchyard
@@ -226,3 +227,18 @@ def test_children_that_are_replaced_all_the_time_do_not_deadlock(
     ):
         results = [app.tasks["add"].delay(i, i) for i in range(150)]
         assert [result.get(timeout=100) for result in results] == [2 * i for i in range(150)]
+
+
+def test_a_node_whose_name_was_taken_over_stops_and_leaves_the_name(
+    clean_valkey: Server, tmp_path: Path
+) -> None:
+    """Broken if two workers of one name fence each other for ever, and run each other's tasks again."""
+    with worker(clean_valkey, tmp_path, lease=LEASE) as node:
+        state = state_of(clean_valkey)
+        mine = state.holder("n1").incarnation
+        epoch: Any = state.client.hget(state.keys.node("n1"), "epoch")
+        state.reap("n1", 5, epoch.decode())
+        state.register("n1", "another", 60_000, ["celery"], {"hostname": "elsewhere", "pid": 7})
+        assert node.process.wait(TIMEOUT) == 0
+        assert "was taken over by elsewhere (process 7)" in node.text()
+        assert mine != state.holder("n1").incarnation == "another"

@@ -56,6 +56,7 @@ class Agent:
         hostname: str,
         observe: Callable[[], Observation],
         announce: Callable[[DeadTask], None] = lambda dead: None,
+        stop: Callable[[], None] = lambda: None,
     ) -> None:
         self.state = state
         self.claimant = claimant
@@ -64,6 +65,7 @@ class Agent:
         self.hostname = hostname
         self.observe = observe
         self.announce = announce
+        self.stop = stop
         self.incarnation = uuid.uuid4().hex
         self._lease_ms = round(settings.lease * 1000)
         # Halfway between a heartbeat that is due and a lease that ends: neither mistaken for an outage.
@@ -139,8 +141,26 @@ class Agent:
                 self._left.wait(min(answer.held_ms / 1000, 0.2) + 0.01)
 
     def _dead_holder(self) -> str:
-        incarnation, machine, pid, started = self.state.holder(self.name)
-        return incarnation if load.is_dead(machine, pid, started) else ""
+        holder = self.state.holder(self.name)
+        return holder.incarnation if load.is_dead(holder.machine, holder.pid, holder.ticks) else ""
+
+    def _register_again(self) -> None:
+        """After the lease was lost: as before, unless another process has the name now."""
+        holder = self.state.holder(self.name)
+        if holder.incarnation in ("", self.incarnation):
+            logger.warning("Node %s was fenced: its lease ran out. It registers again.", self.name)
+            self._register()
+            self.claimant.claim_next = True
+            return
+        logger.critical(
+            "Node %s was taken over by %s (process %d) while this worker was silent. This worker stops; "
+            "if both should run, give each a --node of its own.",
+            self.name,
+            holder.hostname,
+            holder.pid,
+        )
+        self._left.set()
+        self.stop()
 
     def _keep(self) -> None:
         while not self._left.is_set():
@@ -170,9 +190,7 @@ class Agent:
         )
         self._renewal = time.monotonic() - sent_at
         if renewal.fenced:
-            logger.warning("Node %s was fenced: its lease ran out. It registers again.", self.name)
-            self._register()
-            self.claimant.claim_next = True
+            self._register_again()
             return
         if seen.stopping and renewal.state is NodeState.UP:
             self.drain()
@@ -225,7 +243,9 @@ class Agent:
             "machine": load.machine(),
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            # For nodes of version 0.1, which tell a process by it.
             "started": f"{load.process_started():.2f}",
+            "ticks": load.start_ticks(os.getpid()),
             "lease": self._lease_ms,
             "versions": json.dumps(load.versions()),
         }

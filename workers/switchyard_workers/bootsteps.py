@@ -98,6 +98,7 @@ class NodeStep(bootsteps.StartStopStep):
             c.hostname,
             lambda: self._observe(c),
             lambda dead: c.call_soon(self._tell, c, dead),
+            celery_worker.stop,
         )
 
     def _tell(self, c: Consumer, dead: DeadTask) -> None:

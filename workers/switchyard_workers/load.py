@@ -58,15 +58,32 @@ def machine() -> str:
     return f"{socket.gethostname()}/{stamp}/{namespace.readlink() if namespace.exists() else ''}"
 
 
-def is_dead(on_machine: str, pid: int, started: float) -> bool:
-    """Whether that process is known to be gone; False for a process of another machine."""
+def is_dead(on_machine: str, pid: int, ticks: int) -> bool:
+    """Whether the process that started at these ticks is known to be gone.
+
+    False for a process of another machine. ``ticks`` 0 are not known: then any process of this id counts.
+    """
     if on_machine != machine() or pid <= 0:
         return False
     try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - started) > 1 or process.status() == psutil.STATUS_ZOMBIE
+        if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
     except psutil.NoSuchProcess:
         return True
+    return ticks != 0 and start_ticks(pid) not in (0, ticks)
+
+
+def start_ticks(pid: int) -> int:
+    """When this process started, in ticks since its machine did; 0 if it is gone or this system does not say.
+
+    No time of day: that moves with every step of the machine's clock, and a live process would seem another.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0
+    # The 22nd field; the second, in brackets, is a name that may hold blanks and brackets.
+    return int(stat.rpartition(")")[2].split()[19])
 
 
 def process_started() -> float:

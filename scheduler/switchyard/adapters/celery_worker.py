@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from billiard.exceptions import WorkerLostError
 from celery.bootsteps import CLOSE, RUN, TERMINATE
 from celery.concurrency.solo import TaskPool as SoloPool
+from celery.platforms import EX_OK
 from celery.utils.objects import Bunch
 from celery.worker import state as worker_state
 from celery.worker.request import Request
@@ -72,6 +73,11 @@ def is_closing(consumer: Consumer) -> bool:
 def is_stopping() -> bool:
     """Whether this worker process was told to stop."""
     return worker_state.should_stop is not None or worker_state.should_terminate is not None
+
+
+def stop() -> None:
+    """Let this worker process finish what runs, and end: as SIGTERM does."""
+    worker_state.should_stop = EX_OK
 
 
 def runs_tasks_itself(consumer: Consumer) -> bool:

@@ -7,16 +7,19 @@ from typing import Any
 
 from redis import Redis
 
-from switchyard.cluster.decoding import number, shown, text, texts
+from switchyard.cluster.decoding import shown, text, texts
 from switchyard.cluster.keys import PLACED, Keys
 from switchyard.cluster.layout import LAYOUT
 from switchyard.cluster.replies import (
+    HOLDER_FIELDS,
     NODE_FIELDS,
     Depth,
+    Holder,
     read_counters,
     read_dead,
     read_depths,
     read_event,
+    read_holder,
     read_node,
     read_placed,
 )
@@ -49,11 +52,9 @@ class Reads:
         seconds, micros = self.client.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
-    def holder(self, name: str) -> tuple[str, str, int, float]:
-        """Who holds a node name: incarnation, machine, pid, start time of the process in seconds."""
-        values = self.client.hmget(self.keys.node(name), "incarnation", "machine", "pid", "started")
-        incarnation, machine, pid, started = (shown(value or b"") for value in values)
-        return incarnation, machine, int(number(pid)), number(started)
+    def holder(self, name: str) -> Holder:
+        """Who registered under a node name last."""
+        return read_holder(self.client.hmget(self.keys.node(name), HOLDER_FIELDS))
 
     def nodes(self) -> Rows[Node]:
         """Every node with its exact outstanding, those lost within the last hour, and what is no node."""

@@ -18,7 +18,23 @@ from switchyard.models import Claim, Counters, DeadTask, Event, Load, Node, Node
 
 #: Fields of a node's hash that a snapshot reads, in the order in which :func:`read_node` gets them.
 NODE_FIELDS = ("state", "slots", "limit", "queues", "labels", "load", "hostname", "pid", "versions", "lease")
+#: Fields of a node's hash that say who it is, in the order in which :func:`read_holder` gets them.
+HOLDER_FIELDS = ("incarnation", "machine", "pid", "ticks", "hostname")
 _LOAD, _NAMES, _TEXTS = TypeAdapter(Load), TypeAdapter(frozenset[str]), TypeAdapter(dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who registered under a node name: a process, told apart by the machine's boot, its id and its start.
+
+    ``ticks`` are those of its machine's clock at its start, 0 if it did not say.
+    """
+
+    incarnation: str = ""
+    machine: str = ""
+    pid: int = 0
+    ticks: int = 0
+    hostname: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +111,12 @@ def read_state(state: str) -> NodeState:
 def read_depths(flat: Sequence[Any]) -> list[Depth]:
     """Home, count and oldest message, one after the other."""
     return [Depth(shown(home), count, oldest) for home, count, oldest in zip(*[iter(flat)] * 3, strict=True)]
+
+
+def read_holder(values: Sequence[Any]) -> Holder:
+    """Who registered under a name; a number that is none counts as not said."""
+    incarnation, machine, pid, ticks, hostname = (shown(value or b"") for value in values)
+    return Holder(incarnation, machine, int(number(pid)), int(number(ticks)), hostname)
 
 
 def read_node(now_ms: int, row: Sequence[Any]) -> Node:
