@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from switchyard.cluster.decoding import shown, text
+from switchyard.cluster.decoding import number, shown, text
 from switchyard.cluster.keys import OVERFLOWED, PLACED
 from switchyard.cluster.strangers import UNREADABLE
 from switchyard.models import Claim, Counters, DeadTask, Event, Load, Node, NodeState
