@@ -10,7 +10,8 @@ from switchyard.cache.cache import Cache
 from switchyard.cache.figures import Figures
 from switchyard.cache.near.cache import NearCache
 from switchyard.cache.store import ServerState, Standing
-from switchyard.cached_tasks.decorator import CachedCalls, cached, cached_calls
+from switchyard.cached_tasks.calls import CachedCalls, cached_calls
+from switchyard.cached_tasks.decorator import cached
 from switchyard.coordination.election import Election
 from switchyard.coordination.exclusive import current_lock, exclusive
 from switchyard.coordination.lock import Lock, lock

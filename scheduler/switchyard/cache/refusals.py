@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 from switchyard.forking import free_after_fork
 
@@ -14,11 +15,15 @@ logger = logging.getLogger(__name__)
 #: What servers call it when they take no writes: full, a replica, no disk, no replicas, not allowed. Older
 #: ones say it behind the name of a script.
 _CODE = re.compile(r"\b(OOM|READONLY|MISCONF|NOREPLICAS|NOPERM)\b")
+#: redis-py's own parser makes classes of some of these, and takes the code from their text.
+_CLASSES = (OutOfMemoryError, ReadOnlyError, NoPermissionError)
 
 
-def is_refusal(exc: Exception) -> bool:
-    """Whether an error that a server answered says that it takes no writes."""
-    return isinstance(exc, ResponseError) and _CODE.search(str(exc)) is not None
+def is_refusal(reply: Any) -> bool:
+    """Whether what a server answered is an error that says that it takes no writes."""
+    return isinstance(reply, _CLASSES) or (
+        isinstance(reply, ResponseError) and _CODE.search(str(reply)) is not None
+    )
 
 
 class Refusals:

@@ -11,25 +11,15 @@ from kombu.utils.json import dumps, loads
 from switchyard.cache.cache import Cache
 from switchyard.cache.near.cache import NearCache
 from switchyard.cached_tasks.flights import Flights
-from switchyard.errors import ConfigurationError, NotCacheable
+from switchyard.errors import NotCacheable
 from switchyard.forking import PerProcess, free_after_fork
 from switchyard.settings import Settings
 from switchyard.transport.broker import Broker
 from switchyard.transport.opening import open_state
+from switchyard.urls import server_of_broker
 
 #: Longest that a result may be kept, in seconds (a week).
 LONGEST_TTL_S = 7 * 86_400.0
-
-#: kombu's name of a scheme -> redis-py's.
-_SCHEMES = {"redis": "redis", "rediss": "rediss", "redis+socket": "unix", "socket": "unix"}
-
-#: The same for options in the URL.
-_OPTIONS = {
-    "virtual_host=": "db=",
-    "ssl_cert_reqs=CERT_NONE": "ssl_cert_reqs=none",
-    "ssl_cert_reqs=CERT_OPTIONAL": "ssl_cert_reqs=optional",
-    "ssl_cert_reqs=CERT_REQUIRED": "ssl_cert_reqs=required",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +34,7 @@ def cache_servers(settings: Settings, broker_url: str) -> tuple[str, ...]:
     """The servers of the settings, or the broker's own. Raises ConfigurationError."""
     if settings.cache_servers:
         return settings.cache_servers
-    first = broker_url.partition(";")[0]
-    scheme, _, rest = first.partition("://")
-    if scheme not in _SCHEMES:
-        raise ConfigurationError(
-            f"a broker behind {scheme}:// can't be the cache server as well; set cache_servers to URLs of "
-            "Redis or Valkey servers"
-        )
-    for kombus, redis_pys in _OPTIONS.items():
-        rest = rest.replace(kombus, redis_pys)
-    return (f"{_SCHEMES[scheme]}://{rest}",)
+    return (server_of_broker(broker_url),)
 
 
 def open_cache(settings: Settings, broker_url: str) -> Cache:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -13,6 +12,10 @@ from urllib.parse import quote
 from uuid import UUID
 
 from switchyard.errors import ConfigurationError, nearest
+from switchyard.signatures import pieces_of
+
+#: How messages call it.
+DECORATOR = "switchyard.cached"
 
 #: Values that a message brings as they were, besides texts.
 _PLAIN = frozenset({int, float, bool, type(None), Decimal, UUID, datetime, date})
@@ -58,11 +61,7 @@ class Template:
 def parse(template: str, signature: inspect.Signature, function: str) -> Template:
     """The template of a function's key. Raises ConfigurationError: no such argument, or more than a name."""
     parts = []
-    try:
-        pieces = list(string.Formatter().parse(template))
-    except ValueError as exc:
-        raise ConfigurationError(f"cached key {template!r} of {function}: {exc}; mend its braces") from None
-    for literal, field, spec, conversion in pieces:
+    for literal, field, spec, conversion in pieces_of(template, DECORATOR):
         if field is not None:
             _require_argument(field, spec or conversion or "", signature, template, function)
         parts.append((literal, field or ""))
@@ -89,7 +88,7 @@ def _require_argument(
     if field in known and not more:
         return
     raise ConfigurationError(
-        f"cached key {template!r} of {function} asks for {field + more!r}; {_hint(field, more, known)}"
+        f"{DECORATOR} key {template!r} of {function} asks for {field + more!r}; {_hint(field, more, known)}"
     )
 
 

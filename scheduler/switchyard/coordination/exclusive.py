@@ -6,26 +6,28 @@ import functools
 import inspect
 import logging
 import random
-import string
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, get_args
 
-from celery import Task, current_task, states
+from celery import current_task, states
 from celery.exceptions import Ignore
 
 from switchyard.adapters.celery_task import retry_uncounted
 from switchyard.coordination import servers as deciding
 from switchyard.coordination.lock import Lock, checked_ttl, lock
 from switchyard.errors import ConfigurationError, LockLost, LockNotAcquired, TaskSkipped
+from switchyard.signatures import pieces_of, signature_of
 
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
 OnLocked = Literal["retry", "skip", "wait"]
+
+_DECORATOR = "switchyard.exclusive"
 
 _held: ContextVar[Lock | None] = ContextVar("switchyard_lock", default=None)
 
@@ -69,14 +71,12 @@ def exclusive(
         raise ConfigurationError(
             f"on_locked={on_locked!r} is unknown; use one of {', '.join(get_args(OnLocked))}"
         )
-    if not isinstance(key, str):
-        raise ConfigurationError(f'exclusive key {key!r} is no text; write @switchyard.exclusive("name")')
+    named = _named_in(key)
     rule = _Rule(key, on_locked, checked_ttl(ttl), wait, countdown, servers)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        _check_function(function)
-        signature = inspect.signature(function)
-        _check_names(key, signature)
+        signature = signature_of(function, _DECORATOR)
+        _check_names(key, named, signature)
 
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -104,23 +104,17 @@ class _Rule:
     servers: Sequence[str] | None
 
 
-def _check_function(function: object) -> None:
-    if isinstance(function, Task) or not callable(function):
-        raise ConfigurationError(
-            f"switchyard.exclusive got {type(function).__name__}, not a function; put it under @app.task"
-        )
+def _named_in(key: str) -> set[str]:
+    """The arguments that a key names, be it by an attribute or an item of theirs."""
+    fields = [field for _, field, _, _ in pieces_of(key, _DECORATOR) if field is not None]
+    return {field.partition(".")[0].partition("[")[0] for field in fields}
 
 
-def _check_names(key: str, signature: inspect.Signature) -> None:
-    try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(key) if field is not None]
-    except ValueError as exc:
-        raise ConfigurationError(f"exclusive key {key!r}: {exc}; mend its braces") from None
-    named = {field.partition(".")[0].partition("[")[0] for field in fields}
+def _check_names(key: str, named: set[str], signature: inspect.Signature) -> None:
     if unknown := named - set(signature.parameters):
         names = ", ".join(sorted(map(repr, unknown)))
         raise ConfigurationError(
-            f"exclusive key {key!r} names {names}, which the task does not take; "
+            f"{_DECORATOR} key {key!r} names {names}, which the task does not take; "
             f"it takes {', '.join(signature.parameters) or 'nothing'}"
         )
 

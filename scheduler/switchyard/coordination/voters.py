@@ -45,30 +45,42 @@ class Voters:
     def __len__(self) -> int:
         return len(self._seats)
 
-    def ask(
-        self, operation: Callable[[Grants], T], enough: Callable[[Sequence[T]], bool], wait: bool = True
-    ) -> Answers[T]:
+    def ask(self, operation: Callable[[Grants], T], enough: Callable[[Sequence[T]], bool]) -> Answers[T]:
         """Run the operation on all servers; return at the deadline, or once the answers are ``enough``."""
-        if not self._lanes:
-            return _collect([self._seats[0].run(operation)])
         deadline = time.monotonic() + self.timeout
-        asked = zip(self._lanes, self._seats, strict=True)
-        try:
-            pending = {lane.submit(seat.run, operation, deadline): seat.where for lane, seat in asked}
-        except RuntimeError:  # the interpreter ends and lends no more threads: what is given back still goes
+        pending = self._begin(operation, deadline)
+        if pending is None:
             return _collect([seat.run(operation, deadline) for seat in self._seats])
-        return _await(pending, deadline if wait else 0.0, enough)
+        return _await(pending, deadline, enough)
 
     def tell(self, operation: Callable[[Grants], object]) -> None:
         """Run the operation on all servers; if there are several, nobody waits for their answers."""
-        self.ask(operation, lambda answers: True, wait=not self._lanes)
+        deadline = time.monotonic() + self.timeout
+        if self._begin(operation, deadline) is None:
+            for seat in self._seats:
+                seat.run(operation, deadline)
+
+    def _begin(
+        self, operation: Callable[[Grants], T], deadline: float
+    ) -> dict[Future[T | _Failure], str] | None:
+        """The answers to come, with the names of their servers; None if no thread will bring any.
+
+        One server needs none, and an interpreter that ends lends none: what is given back then still goes.
+        """
+        if not self._lanes:
+            return None
+        asked = zip(self._lanes, self._seats, strict=True)
+        try:
+            return {lane.submit(seat.run, operation, deadline): seat.where for lane, seat in asked}
+        except RuntimeError:
+            return None
 
     def listen(self, owner: str, seconds: float) -> None:
         """Wait until one server says that it is the owner's turn, or so many seconds."""
         until = time.monotonic() + seconds
         seat = next((seat for seat in self._seats if not seat.failing), None)
         if seat is not None:
-            seat.run(lambda voter: voter.listen(owner, min(seconds, self.timeout / 2)))
+            seat.run(lambda voter: voter.listen(owner, min(seconds, self.timeout / 2)), until)
         if seat is None or seat.failing:
             time.sleep(max(until - time.monotonic(), 0))
 
@@ -82,9 +94,9 @@ class _Seat:
         self._open = opened
         self._voter: Grants | None = None
 
-    def run(self, operation: Callable[[Grants], T], deadline: float | None = None) -> T | _Failure:
+    def run(self, operation: Callable[[Grants], T], deadline: float) -> T | _Failure:
         """The answer or the failure; nothing is sent after the deadline, when nobody waits any more."""
-        if deadline is not None and time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             return _Failure(f"{self.where} is too slow")
         try:
             if self._voter is None:

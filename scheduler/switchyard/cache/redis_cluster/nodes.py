@@ -23,7 +23,6 @@ from redis.exceptions import (
     ClusterDownError,
     RedisClusterException,
     RedisError,
-    ResponseError,
     SlotNotCoveredError,
     TryAgainError,
 )
@@ -33,7 +32,7 @@ from switchyard.adapters.redis_client import learn_layout
 from switchyard.cache.breaker import Breaker, Decision
 from switchyard.cache.figures import Counters
 from switchyard.cache.redis_cluster.bulkhead import Bulkhead, NotBegunError
-from switchyard.cache.refusals import Refusals
+from switchyard.cache.refusals import Refusals, is_refusal
 from switchyard.cache.store import Deadline
 from switchyard.forking import PerProcess, free_after_fork
 from switchyard.urls import server_name
@@ -90,7 +89,7 @@ class ClusterNodes:
         """Whether every one of these writes, each of which needs memory, was done in time."""
         answered = self._ask_nodes(calls, deadline)
         for node, replies in answered.items():
-            refusal = next(filter(_refuses, replies.values()), None)
+            refusal = next(filter(is_refusal, replies.values()), None)
             if refusal:
                 self._refusals.refused(self._where(node), refusal)
             elif replies:
@@ -232,10 +231,6 @@ def _good_of(answered: Iterable[Replies]) -> Replies:
         for key, reply in replies.items()
         if not isinstance(reply, Exception)
     }
-
-
-def _refuses(reply: Any) -> bool:
-    return isinstance(reply, ResponseError) and not isinstance(reply, _ELSEWHERE)
 
 
 def _caught(client: Any, call: Call) -> Any:
