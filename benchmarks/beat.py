@@ -27,7 +27,7 @@ from redbeat.schedulers import ensure_conf
 from switchyard.beat.drafting import tick_id
 from switchyard.beat.entries import Entry, write_meta
 from switchyard.beat.instants import next_instant
-from switchyard.beat.lead import lead
+from switchyard.beat.leadership import leadership
 from switchyard.beat.service import election_name, schedule_of
 from switchyard.beat.storage import Storage
 from switchyard.cluster.state import State
@@ -135,7 +135,7 @@ def _leader(app: Celery, state: State, port: int) -> Iterator[None]:
     )
     try:
         deadline = time.monotonic() + _STARTS_WITHIN
-        while lead(state, election_name(app)) is None:
+        while leadership(state, election_name(app)) is None:
             if time.monotonic() > deadline or process.poll() is not None:
                 raise RuntimeError(f"no leader within {_STARTS_WITHIN:g} s")
             time.sleep(0.05)

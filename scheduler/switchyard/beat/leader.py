@@ -1,4 +1,4 @@
-"""What the leader does in its term: looks for entries that are due soon, drafts, sends in time, records.
+"""What the leader does in its term: sweeps up entries that are due soon, drafts, sends in time, records.
 
 All in small turns of one thread, the most urgent first, so that a tick waits some milliseconds at most for
 the work on others. What it knows is in the storage; when a turn fails, or the term is over, it is dropped.
@@ -20,9 +20,9 @@ from switchyard.beat.clock import ServerClock
 from switchyard.beat.drafting import Drafted, Sender
 from switchyard.beat.entries import Entry
 from switchyard.beat.instants import next_instant
-from switchyard.beat.look import Look
 from switchyard.beat.plan import plan
 from switchyard.beat.storage import BATCH, Record, Storage
+from switchyard.beat.sweep import Sweep
 from switchyard.errors import ConfigurationError
 
 #: A tick is drafted as long before it is due as the first of these, in seconds, or as the last one up to
@@ -52,7 +52,7 @@ CONNECTION_ERRORS = (OSError, RedisError, OperationalError)
 _log = logging.getLogger(__name__)
 
 
-def lead_for(counts: Sequence[int], cost: float) -> float:
+def head_start(counts: Sequence[int], cost: float) -> float:
     """How early to draft, in seconds, if ``counts`` are due within each window and one costs ``cost`` s."""
     begins = (0.0, *WINDOWS)
     late = [end for begin, end, count in zip(begins, WINDOWS, counts, strict=False) if cost * count > begin]
@@ -60,19 +60,24 @@ def lead_for(counts: Sequence[int], cost: float) -> float:
 
 
 class Leader:
-    """The work of one term. ``leads`` is asked before anything is sent; ``look`` is in seconds."""
+    """The work of one term. ``leads`` is asked before anything is sent; ``sweep_every`` is in seconds."""
 
     def __init__(
-        self, storage: Storage, sender: Sender, clock: ServerClock, leads: Callable[[], bool], look: float
+        self,
+        storage: Storage,
+        sender: Sender,
+        clock: ServerClock,
+        leads: Callable[[], bool],
+        sweep_every: float,
     ) -> None:
         self._storage = storage
         self._sender = sender
         self._clock = clock
         self._leads = leads
-        self._look_every = look
-        self._look_at = float("-inf")
-        self._looking: Look | None = None
-        self._lead = WINDOWS[0]
+        self._sweep_every = sweep_every
+        self._sweep_at = float("-inf")
+        self._sweeping: Sweep | None = None
+        self._head_start = WINDOWS[0]
         self._furthest = float("-inf")
         self._waiting: list[tuple[float, str]] = []
         self._read: deque[Entry] = deque()
@@ -92,11 +97,11 @@ class Leader:
             self._send(now)
         elif self._record_at <= at or len(self._records) >= BATCH:
             self._record(now)
-        elif self._look_at <= at:
-            self._look(now)
+        elif self._sweep_at <= at:
+            self._sweep(now)
         elif self._read:
             self._draft(self._read.popleft(), now)
-        elif self._waiting and self._waiting[0][0] - self._lead <= at:
+        elif self._waiting and self._waiting[0][0] - self._head_start <= at:
             self._read_some(now)
         elif self._records:
             self._record(now)
@@ -110,37 +115,37 @@ class Leader:
             self._record(self._clock.now())
 
     def _idle(self, now: float) -> float:
-        times = [self._look_at]
+        times = [self._sweep_at]
         times += [(self._drafted[0][0] + _SEND_AFTER).timestamp()] if self._drafted else []
-        times += [self._waiting[0][0] - self._lead] if self._waiting else []
+        times += [self._waiting[0][0] - self._head_start] if self._waiting else []
         return max(min(times) - now, 0.0)
 
-    def _look(self, now: datetime) -> None:
-        if self._looking is None:
-            self._looking = self._new_look(now.timestamp())
-        if self._looking.turn():
-            look, self._looking = self._looking, None
-            self._forget_changed(look)
+    def _sweep(self, now: datetime) -> None:
+        if self._sweeping is None:
+            self._sweeping = self._new_sweep(now.timestamp())
+        if self._sweeping.turn():
+            sweep, self._sweeping = self._sweeping, None
+            self._forget_changed(sweep)
             self._waiting = [
                 (at, key)
-                for key, at in look.found.items()
+                for key, at in sweep.found.items()
                 if key not in self._busy and key not in self._rests
             ]
             heapq.heapify(self._waiting)
-            # From its end on: a look that takes long must leave time to draft.
-            self._look_at = self._clock.now().timestamp() + self._look_every
+            # From its end on: a sweep that takes long must leave time to draft.
+            self._sweep_at = self._clock.now().timestamp() + self._sweep_every
 
-    def _new_look(self, at: float) -> Look:
+    def _new_sweep(self, at: float) -> Sweep:
         self._clock.read()
         self._rests = {key: until for key, until in self._rests.items() if until > at}
         counts = self._storage.counts([at + window for window in WINDOWS])
-        self._lead = lead_for([count - len(self._rests) for count in counts], self._cost * _MARGIN)
-        return Look(self._storage, max(at + self._lead + 2 * self._look_every, self._furthest))
+        self._head_start = head_start([count - len(self._rests) for count in counts], self._cost * _MARGIN)
+        return Sweep(self._storage, max(at + self._head_start + 2 * self._sweep_every, self._furthest))
 
-    def _forget_changed(self, look: Look) -> None:
+    def _forget_changed(self, sweep: Sweep) -> None:
         """Drop drafts of entries that were deleted, or became due at another time."""
         keys = [entry.key for entry in self._read] + [key for _, key, _ in self._drafted]
-        if changed := look.changed({key: self._busy[key] for key in keys}):
+        if changed := sweep.changed({key: self._busy[key] for key in keys}):
             self._read = deque(entry for entry in self._read if entry.key not in changed)
             self._drafted = [item for item in self._drafted if item[1] not in changed]
             heapq.heapify(self._drafted)
@@ -148,7 +153,7 @@ class Leader:
                 del self._busy[key]
 
     def _read_some(self, now: datetime) -> None:
-        latest = now.timestamp() + self._lead
+        latest = now.timestamp() + self._head_start
         picked: dict[str, float] = {}
         while self._waiting and self._waiting[0][0] <= latest and len(picked) < _READS:
             at, key = heapq.heappop(self._waiting)
@@ -179,7 +184,7 @@ class Leader:
         try:
             what = plan(definition.schedule, entry.last, now, now + AHEAD, definition.missed)
             if what is None:
-                self._note([Record.waits(entry, next_instant(definition.schedule, entry.last))], now)
+                self._to_record([Record.waits(entry, next_instant(definition.schedule, entry.last))], now)
                 return
         except ConfigurationError as exc:
             _log.error("Periodic entry %r has no next run: %s", definition.name, exc)
@@ -192,7 +197,7 @@ class Leader:
             raise
         except Exception:
             _log.exception("Periodic entry %r cannot be sent; this run of it is left out.", definition.name)
-            self._note([Record.sent(entry, 0, what.last, what.following)], now)
+            self._to_record([Record.sent(entry, 0, what.last, what.following)], now)
             return
         heapq.heappush(self._drafted, (drafted.at, entry.key, drafted))
 
@@ -207,15 +212,15 @@ class Leader:
             due.append(drafted)
             messages += len(drafted.messages)
         if not self._leads():
-            # Should this term go on after all, the next look finds them.
+            # Should this term go on after all, the next sweep finds them.
             for drafted in due:
                 del self._busy[drafted.record.key]
             return
         self._sender.send(due)
-        self._note([drafted.record for drafted in due], now)
+        self._to_record([drafted.record for drafted in due], now)
         _log.debug("Sent %d messages of %d entries.", messages, len(due))
 
-    def _note(self, records: Sequence[Record], now: datetime) -> None:
+    def _to_record(self, records: Sequence[Record], now: datetime) -> None:
         if not self._records:
             self._record_at = now.timestamp() + _RECORD_WITHIN
         self._records.extend(records)
@@ -227,7 +232,7 @@ class Leader:
             self._record_at = float("inf")
         for record in records:
             del self._busy[record.key]
-            if self._looking is not None:
-                self._looking.moved(record.key, record.score)
-            if 0 <= record.score <= self._look_at + self._lead + self._look_every:
+            if self._sweeping is not None:
+                self._sweeping.moved(record.key, record.score)
+            if 0 <= record.score <= self._sweep_at + self._head_start + self._sweep_every:
                 heapq.heappush(self._waiting, (record.score, record.key))

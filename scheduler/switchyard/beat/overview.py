@@ -8,7 +8,7 @@ from typing import Any
 
 from switchyard.beat.entries import Entry
 from switchyard.beat.instants import next_instant
-from switchyard.beat.lead import Lead, lead
+from switchyard.beat.leadership import Leadership, leadership
 from switchyard.beat.service import election_name
 from switchyard.beat.storage import Storage
 from switchyard.cluster.state import State
@@ -29,14 +29,14 @@ class Row:
     runs: int
 
 
-def overview(app: Any, state: State) -> tuple[Lead | None, list[Row]]:
+def overview(app: Any, state: State) -> tuple[Leadership | None, list[Row]]:
     """Who leads, and all entries, those due first in front. Changes nothing."""
     storage = Storage.open(app, state.client)
     found = storage.entries(storage.keys(), datetime.fromtimestamp(state.now_ms() / 1000, UTC))
     rows = [_row(entry, app.timezone) for entry in found]
     never = datetime.max.replace(tzinfo=UTC)
     rows.sort(key=lambda row: (row.next_run or never, row.name))
-    return lead(state, election_name(app)), rows
+    return leadership(state, election_name(app)), rows
 
 
 def _row(entry: Entry, zone: Any) -> Row:

@@ -14,8 +14,8 @@ from switchyard.adapters.redbeat_store import layout_of, leave_the_lock
 from switchyard.beat.clock import ServerClock
 from switchyard.beat.drafting import Sender
 from switchyard.beat.garbage import Garbage
-from switchyard.beat.lead import announce
 from switchyard.beat.leader import CONNECTION_ERRORS, Leader
+from switchyard.beat.leadership import announce
 from switchyard.beat.storage import Storage
 from switchyard.cluster.state import State
 from switchyard.coordination.election import Election
@@ -23,8 +23,8 @@ from switchyard.coordination.election import Election
 #: After this many seconds of silence a leader is replaced: with what the next one has to catch up on, the
 #: next tick is less than 10 s late.
 TTL = 5.0
-#: Between two looks for entries that are new or changed, in seconds.
-LOOK = 1.0
+#: Between two sweeps, which find entries that are new or changed, in seconds.
+SWEEP_EVERY = 1.0
 #: Before the next try when the broker or the storage is away, in seconds.
 _AGAIN = 1.0
 
@@ -37,12 +37,12 @@ def election_name(app: Any) -> str:
 
 
 class Beat:
-    """One candidate. ``ttl`` and ``look`` are in seconds; all candidates must use the same ttl."""
+    """One candidate. ``ttl`` and ``sweep_every`` are in seconds; all candidates must use the same ttl."""
 
-    def __init__(self, app: Any, state: State, ttl: float = TTL, look: float = LOOK) -> None:
+    def __init__(self, app: Any, state: State, ttl: float = TTL, sweep_every: float = SWEEP_EVERY) -> None:
         self._app = app
         self._state = state
-        self._look = look
+        self._sweep_every = sweep_every
         self._clock = ServerClock(state.client)
         self._storage = Storage.open(app, state.client)
         self._sender = Sender(app)
@@ -92,7 +92,9 @@ class Beat:
         if self._installed and self._storage.is_empty() and (entries := schedule_of(self._app)):
             _log.warning("The storage of periodic entries came back empty; beat_schedule is put there again.")
             self._storage.install(entries, self._clock.now())
-        return Leader(self._storage, self._sender, self._clock, lambda: self.election.is_leader, self._look)
+        return Leader(
+            self._storage, self._sender, self._clock, lambda: self.election.is_leader, self._sweep_every
+        )
 
     def _finish(self, leader: Leader | None) -> None:
         if leader is not None and self.election.is_leader:

@@ -55,7 +55,7 @@ class _QueueTrack:
     totals: deque[tuple[float, int, int]] = field(default_factory=deque)
     depth: int = 0
 
-    def note(self, queue: QueueDepth, settled: int, now: float) -> Rates:
+    def add(self, queue: QueueDepth, settled: int, now: float) -> Rates:
         """What came in is what went out and what the queue has grown by: so stock producers count as well."""
         depth = queue.waiting + queue.placed + queue.claimed
         _, came, went = self.totals[-1] if self.totals else (now, 0, 0)
@@ -84,7 +84,7 @@ class _NodeTrack:
     busy: Track = field(default_factory=Track)
     cpu: Track = field(default_factory=Track)
 
-    def note(self, node: Node, now: float) -> None:
+    def add(self, node: Node, now: float) -> None:
         """A lost node says nothing of itself, and what it said last is not so any more."""
         lost = node.state is NodeState.LOST
         self.busy.add(None if lost else 100 * node.busy / max(node.slots, 1), now)
@@ -99,16 +99,16 @@ class History:
         self._queues: dict[str, _QueueTrack] = {}
         self._settled: dict[str, tuple[int, Mapping[str, int]]] | None = None
 
-    def note(self, nodes: Iterable[Node], queues: Iterable[QueueDepth], now: float) -> dict[str, Rates]:
+    def add(self, nodes: Iterable[Node], queues: Iterable[QueueDepth], now: float) -> dict[str, Rates]:
         """Take in one look at ``now`` by a monotonic clock; tasks per second in and out of each queue."""
         nodes, queues = tuple(nodes), tuple(queues)
         self._nodes = {node.name: self._nodes.get(node.name) or _NodeTrack() for node in nodes}
         self._queues = {queue.name: self._queues.get(queue.name) or _QueueTrack() for queue in queues}
         for node in nodes:
-            self._nodes[node.name].note(node, now)
+            self._nodes[node.name].add(node, now)
         settled = self._settled_since(nodes)
         return {
-            queue.name: self._queues[queue.name].note(queue, settled.get(queue.name, 0), now)
+            queue.name: self._queues[queue.name].add(queue, settled.get(queue.name, 0), now)
             for queue in queues
         }
 

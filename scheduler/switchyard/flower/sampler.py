@@ -112,7 +112,7 @@ class Sampler:
             events=events,
             dead=self._dead(state, before.dead),
             dead_count=state.dead_count(),
-            rates=self._history.note(seen.nodes, seen.queues, began),
+            rates=self._history.add(seen.nodes, seen.queues, began),
             node_trends=self._history.nodes(),
             queue_trends=self._history.queues(),
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from switchyard.beat.lead import lead
+from switchyard.beat.leadership import leadership
 
 from tests.support.nodes import ROOT, state_of
 from tests.support.servers import Server
@@ -79,7 +79,7 @@ def ticks(server: Server) -> list[str]:
 
 def leading(server: Server) -> int | None:
     """The process that leads."""
-    found = lead(state_of(server), "beat:redbeat:")
+    found = leadership(state_of(server), "beat:redbeat:")
     return found.pid if found else None
 
 

@@ -11,8 +11,8 @@ from switchyard.cached_tasks.results import open_cache
 from switchyard.settings import Settings
 from switchyard_workers.cli import main
 
-from tests.integration.commands.test_commands import run
 from tests.support.cluster import Cluster
+from tests.support.commands import run
 from tests.support.nodes import APP, environment
 from tests.support.servers import Server, free_port
 

@@ -119,7 +119,7 @@ def test_a_full_history_fits_as_well(site: Site) -> None:
     for point in range(POINTS + 1):
         nodes = [grown(node, point) for node in snapshot.nodes]
         queues = [replace(queue, waiting=1000 + 31 * point) for queue in snapshot.queues]
-        rates = history.note(nodes, queues, point * STEP)
+        rates = history.add(nodes, queues, point * STEP)
     full = replace(snapshot, rates=rates, node_trends=history.nodes(), queue_trends=history.queues())
     size = len(json.dumps(Documents(full, 0.5).cluster(read_only=False), separators=(",", ":")))
     print(f"\na full history: {size / 1e3:.0f} kB")

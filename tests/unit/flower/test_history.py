@@ -17,7 +17,7 @@ def run(history: History, looks: list[tuple[int, Node | None]]) -> Rates:
     """A look a second at queue ``q``: its depth, and the node that settles; the last rates."""
     rates = {}
     for second, (depth, seen) in enumerate(looks):
-        rates = history.note([seen] if seen else [], [QueueDepth("q", waiting=depth)], 1000.0 + second)
+        rates = history.add([seen] if seen else [], [QueueDepth("q", waiting=depth)], 1000.0 + second)
     return rates["q"]
 
 
@@ -58,7 +58,7 @@ def test_rates_are_those_of_the_last_ten_seconds() -> None:
     """A burst would be seen for as long as the dashboard runs."""
     history = History()
     run(history, [(0, node(q=0)), (0, node(q=1000))])
-    late = [history.note([node(q=1000)], [QueueDepth("q")], 1100.0 + second)["q"] for second in range(3)]
+    late = [history.add([node(q=1000)], [QueueDepth("q")], 1100.0 + second)["q"] for second in range(3)]
     assert late[-1] == Rates(0.0, 0.0)
 
 
@@ -86,8 +86,8 @@ def test_a_track_keeps_fifteen_minutes_and_no_more() -> None:
 def test_names_that_are_gone_are_forgotten() -> None:
     """Each worker with a generated name would stay in memory for ever."""
     history = History()
-    history.note([node("old")], [QueueDepth("old")], 0.0)
-    history.note([node("new")], [QueueDepth("new")], 1.0)
+    history.add([node("old")], [QueueDepth("old")], 0.0)
+    history.add([node("new")], [QueueDepth("new")], 1.0)
     assert (set(history.nodes()), set(history.queues())) == ({"new"}, {"new"})
 
 
@@ -111,7 +111,7 @@ def test_speed_compares_nodes_on_the_tasks_that_both_have_run() -> None:
 def test_a_lost_node_has_no_figures() -> None:
     """The line would go on as if the node were still as busy as when it died."""
     history = History()
-    history.note([Node("a", slots=2, claims=1, load=Load(cpu=50))], [], 0.0)
-    history.note([Node("a", NodeState.LOST, slots=2, claims=1, load=Load(cpu=50))], [], STEP)
+    history.add([Node("a", slots=2, claims=1, load=Load(cpu=50))], [], 0.0)
+    history.add([Node("a", NodeState.LOST, slots=2, claims=1, load=Load(cpu=50))], [], STEP)
     trend = history.nodes()["a"]
     assert (trend.busy[-2:], trend.cpu[-2:]) == ((50.0, None), (50.0, None))

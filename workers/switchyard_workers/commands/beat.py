@@ -18,7 +18,7 @@ from switchyard_workers.commands.display import console, seconds, write_json
 from switchyard_workers.commands.target import Refusal, Target, app_option, one_line_errors
 
 if TYPE_CHECKING:
-    from switchyard.beat.lead import Lead
+    from switchyard.beat.leadership import Leadership
     from switchyard.beat.overview import Row
 
 
@@ -66,14 +66,14 @@ def beat(
             _run(target, ttl, max_interval, loglevel, logfile)
 
 
-def _run(target: Target, ttl: float, look: float, loglevel: int, logfile: str | None) -> None:
+def _run(target: Target, ttl: float, sweep_every: float, loglevel: int, logfile: str | None) -> None:
     from switchyard.beat.service import Beat  # noqa: PLC0415 - only where the extra is installed
 
     app = _loaded(target)
     _log_to(app, loglevel, logfile)
     state = target.open()
     require_supported(state)
-    service = Beat(app, state, ttl, look)
+    service = Beat(app, state, ttl, sweep_every)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.stop())
     service.install()
@@ -110,7 +110,7 @@ def _show(target: Target, as_json: bool) -> None:
         console().print(_sentence(leader))
 
 
-def _leader_as_dict(leader: Lead) -> dict[str, Any]:
+def _leader_as_dict(leader: Leadership) -> dict[str, Any]:
     return {"host": leader.host, "pid": leader.pid, "term": leader.term, "age": leader.age}
 
 
@@ -139,7 +139,7 @@ def _table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _sentence(leader: Lead | None) -> str:
+def _sentence(leader: Leadership | None) -> str:
     if leader is None:
         return "Nobody leads: no periodic task is sent. Start switchyard beat."
     return f"Process {leader.pid} on {leader.host} has led for {seconds(leader.age)}, in term {leader.term}."

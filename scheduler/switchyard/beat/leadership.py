@@ -11,7 +11,7 @@ from switchyard.cluster.state import State
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
+class Leadership:
     """The process that leads, its term, and for how long it has led, in seconds."""
 
     host: str
@@ -26,13 +26,13 @@ def announce(state: State, term: int) -> None:
     state.client.hset(state.keys.beat, mapping=dict(zip(_FIELDS, mine, strict=True)))
 
 
-def lead(state: State, election: str) -> Lead | None:
+def leadership(state: State, election: str) -> Leadership | None:
     """Who leads by this election, None if nobody does or has said so."""
     term = text(state.client.hget(state.keys.grant(f"election:{election}"), "token") or b"")
     host, pid, said, since = (text(part or b"") for part in state.client.hmget(state.keys.beat, *_FIELDS))
     if not term or said != term:
         return None
-    return Lead(host, int(pid), int(term), round((state.now_ms() - int(since)) / 1000, 3))
+    return Leadership(host, int(pid), int(term), round((state.now_ms() - int(since)) / 1000, 3))
 
 
 _FIELDS = ("host", "pid", "term", "since_ms")

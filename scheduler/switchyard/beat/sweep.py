@@ -1,4 +1,4 @@
-"""One look through the entries that are due soon, in pages: 10,000 at once would make ticks wait."""
+"""One sweep through the entries that are due soon, in pages: 10,000 at once would make ticks wait."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from switchyard.beat.storage import BATCH, Storage
 
 
-class Look:
+class Sweep:
     """Entries that may be due up to ``horizon`` (s of Unix time), and their scores, in ``found``.
 
     It goes from the last one to the first: what the leader sends meanwhile moves from where it will read to
-    where it has read. If somebody else moves an entry, another one may be left out, for the next look.
+    where it has read. If somebody else moves an entry, another one may be left out, for the next sweep.
     """
 
     def __init__(self, storage: Storage, horizon: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from switchyard.beat.leader import WINDOWS, lead_for
+from switchyard.beat.leader import WINDOWS, head_start
 
 #: Seconds that drafting an entry costs.
 COST = 0.001
@@ -27,5 +27,5 @@ def counts(*, at: float = 0.0, burst: int = 0, rate: float = 0.0) -> list[int]:
     ],
 )
 def test_drafting_starts_when_it_must(due: list[int], least: float, most: float) -> None:
-    """Thousands of ticks of one instant would be late, or each look would read all entries."""
-    assert least <= lead_for(due, COST) <= most
+    """Thousands of ticks of one instant would be late, or each sweep would read all entries."""
+    assert least <= head_start(due, COST) <= most

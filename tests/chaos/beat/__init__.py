@@ -1,0 +1,1 @@
+"""Chaos for periodic tasks: whoever leads is killed and paused."""

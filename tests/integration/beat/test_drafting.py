@@ -1,0 +1,64 @@
+"""A tick becomes the message that Celery would make, sent once whatever its queue is."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from redbeat import RedBeatSchedulerEntry
+
+from tests.support.beat import Bed, noop, turn_until_sent
+from tests.support.servers import Server
+from tests.support.waiting import wait_until
+
+HOUR = timedelta(hours=1)
+
+
+def test_a_tick_is_sent_in_time_with_the_id_of_its_instant(bed: Bed) -> None:
+    """Another leader could not tell that it was sent."""
+    bed.install(one=noop(3600, options={"missed": "all", "expires": 60}))
+    last = bed.go_back("one", 3599)
+    turn_until_sent(bed, bed.leader(), 1)
+    (message,) = bed.messages()
+    instant = last + HOUR
+    assert message["headers"]["id"] == bed.tick("one", instant)
+    assert message["headers"]["celery_beat_task"] is True
+    assert datetime.fromisoformat(message["headers"]["expires"]) == instant + timedelta(seconds=60)
+    assert set(message["properties"]).isdisjoint({"missed", "drafts", "placement"})
+    assert (bed.entry("one").last, bed.entry("one").runs) == (instant, 1)
+    assert dict(bed.storage.due((instant + HOUR).timestamp()))["redbeat:one"] == pytest.approx(
+        (instant + HOUR).timestamp()
+    )
+
+
+def test_what_we_do_not_place_is_sent_once_as_well(bed: Bed, clean_valkey: Server) -> None:
+    """Only the first queue of a topic would get the tick, a broadcast or an expiring queue none, or two."""
+    from kombu import Exchange, Queue
+
+    topic, fanout = Exchange("news", type="topic"), Exchange("all", type="fanout")
+    queues = (Queue("a", topic, routing_key="x.#"), Queue("b", topic, routing_key="x.y"), Queue("c", fanout))
+    bed.app.conf.task_queues = (*queues, Queue("brief", expires=60), Queue("celery"))
+    for queue in queues:
+        # A connection of kombu's knows the types of exchanges that it declared itself.
+        queue(bed.sender._channel).declare()
+    bed.install(
+        one=noop(3600, options={"exchange": "news", "routing_key": "x.y", "exchange_type": "topic"}),
+        two=noop(3600, options={"queue": "brief"}),
+        three=noop(3600, options={"exchange": "all", "routing_key": "x", "exchange_type": "fanout"}),
+        last=noop(3600),
+    )
+    before = {name: bed.go_back(name, 3600) for name in ("one", "two", "three", "last")}
+    client = clean_valkey.client()
+    with client.pubsub(ignore_subscribe_messages=True) as heard:
+        heard.psubscribe("/0.all*")
+        turn_until_sent(bed, bed.leader(), 1)
+        for name, last in before.items():
+            bed.state.client.hdel(f"redbeat:{name}", "through")
+            RedBeatSchedulerEntry.from_key(f"redbeat:{name}", app=bed.app).reschedule(last)
+        leader = bed.leader()
+        wait_until(lambda: leader.turn() > 0, "the ghost of the leader has sent all again")
+        broadcasts = [got for _ in range(8) if (got := heard.get_message(timeout=0.05)) is not None]
+    assert [len(bed.messages(queue)) for queue in ("a", "b", "brief", "celery")] == [1, 1, 1, 1]
+    assert len(broadcasts) == 1
+    assert client.pttl("brief") > 0
+    client.close()
