@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -15,10 +16,11 @@ from switchyard.cached_tasks.results import Results
 from switchyard.current_app import remember
 from switchyard.errors import ConfigurationError
 from switchyard.placement.placer import Placer
+from switchyard.placement.request import PLACEMENT
 from switchyard.placement.router import Router
 from switchyard.settings import Settings, load
 from switchyard.transport.broker import Broker
-from switchyard.transport.connection import Connection
+from switchyard.transport.connection import Connection, PooledConnection
 
 #: Settings of Celery that make "nothing is ever lost" true. They are defaults: what the user sets wins.
 SAFE_DEFAULTS: Mapping[str, Any] = {
@@ -68,6 +70,12 @@ class PlacingAMQP(celery_app.AMQP):
 
         return Router(found.placer, users, lambda: found.broker.is_ours)
 
+    def options_for(self, connection: Any, options: dict[str, Any]) -> dict[str, Any]:
+        """Those of the call, without the placement where nobody on the way would understand it."""
+        if PLACEMENT in options and not isinstance(connection, Connection | PooledConnection):
+            del options[PLACEMENT]
+        return options
+
 
 def install(
     app: Celery, settings: Settings | None = None, *, config: str | os.PathLike[str] | None = None
@@ -91,6 +99,7 @@ def install(
     app.on_after_configure.connect(lambda source, **_: broker.configured(source), weak=False)
     celery_app.use_amqp(app, PlacingAMQP, _AMQP)
     celery_app.add_consumer_step(app, _NODE_STEP)
+    celery_app.carry(app, partial(install, settings=chosen))
     remember(app)
 
 

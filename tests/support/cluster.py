@@ -26,9 +26,9 @@ class Cluster:
     epochs: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def on(cls, server: Server) -> Cluster:
+    def on(cls, server: Server, namespace: str = "switchyard") -> Cluster:
         """A cluster on the server's first database."""
-        return cls(State(server.client(), Keys()))
+        return cls(State(server.client(), Keys(namespace)))
 
     def join(
         self,

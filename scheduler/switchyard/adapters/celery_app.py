@@ -34,6 +34,44 @@ class AMQP(celery_amqp.AMQP):
         """The router that Celery shall ask instead of the user's, whom ``lookup`` asks."""
         raise NotImplementedError
 
+    def options_for(self, connection: Any, options: dict[str, Any]) -> dict[str, Any]:
+        """What a task's message is sent with over this connection, which may be no one of ours."""
+        raise NotImplementedError
+
+    def _create_task_sender(self) -> Callable[..., Any]:
+        send = super()._create_task_sender()
+
+        def send_task_message(producer: Any, *args: Any, **options: Any) -> Any:
+            return send(producer, *args, **self.options_for(producer.connection, options))
+
+        return send_task_message
+
+
+class Carried:
+    """What is done to an application again when it was pickled and is made anew in another process.
+
+    ``do`` gets the application and can be pickled.
+    """
+
+    def __init__(self, do: Callable[[Celery], None]) -> None:
+        self.do = do
+
+    def __call__(self, app: Celery) -> None:
+        """Celery pickles what it knows as a fixup along, and calls it before the application is complete."""
+        users = app.on_init
+
+        def on_init() -> None:
+            users()
+            self.do(app)
+
+        app.on_init = on_init
+
+
+def carry(app: Celery, do: Callable[[Celery], None]) -> None:
+    """Let this be done to the application in every process that gets it pickled."""
+    others = (fixup for fixup in app.fixups if not isinstance(fixup, Carried))
+    app.fixups = {*others, Carried(do)}
+
 
 def use_amqp(app: Celery, ours: type[AMQP], name: str) -> None:
     """Let the application's messaging be ``ours``, mixed into a class of the user's; ``name`` is its path.
