@@ -70,12 +70,12 @@ class NearCache:
             return marshal.loads(copy)
         found = True
 
-        def noted() -> Any:
+        def computed() -> Any:
             nonlocal found
             found = False
             return compute()
 
-        value = self._fill(near, key, None, lambda: self.cache.get_or_compute(key, noted, ttl))
+        value = self._fill(near, key, None, lambda: self.cache.get_or_compute(key, computed, ttl))
         if found:
             count(Cell.FOUND)
         return value

@@ -81,8 +81,8 @@ class Writer:
         for _ in range(_ATTEMPTS):
             for write in again:
                 write.start()
-            self._lead(again, lifetime, kind, deadline)
-            self._follow(again, deadline)
+            self._to_first(again, lifetime, kind, deadline)
+            self._to_others(again, deadline)
             again = [write for write in again if write.superseded and write.took]
             if not again:
                 break
@@ -96,7 +96,7 @@ class Writer:
             if shard.admits():
                 shard.look(deadline.left(tries + 1))
 
-    def _lead(self, writes: list[Write], lifetime: Lifetime, kind: bytes, deadline: Deadline) -> None:
+    def _to_first(self, writes: list[Write], lifetime: Lifetime, kind: bytes, deadline: Deadline) -> None:
         def command(write: Write, until_ms: int) -> Command:
             return self._operations.put(write.key, lifetime, kind, write.payload, write.above, until_ms)
 
@@ -108,7 +108,7 @@ class Writer:
             self._round(writes, command, taken, deadline)
             writes = [write for write in writes if not write.took and len(write.tried) < len(write.owners)]
 
-    def _follow(self, writes: list[Write], deadline: Deadline) -> None:
+    def _to_others(self, writes: list[Write], deadline: Deadline) -> None:
         def command(write: Write, _: int) -> Command:
             return self._operations.copy(write.key, write.stamp, write.payload)
 
