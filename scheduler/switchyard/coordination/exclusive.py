@@ -143,9 +143,9 @@ def _give_way(rule: _Rule, locked: LockNotAcquired) -> NoReturn:
     if request is None or request.called_directly or request.is_eager:
         raise locked
     if rule.on_locked == "skip":
-        _note(current_task, "skipped", rule.ttl)
+        _record_event(current_task, "skipped", rule.ttl)
         _skip(current_task, locked)
-    _note(current_task, "locked", rule.ttl)
+    _record_event(current_task, "locked", rule.ttl)
     retry_uncounted(current_task, locked, rule.countdown * random.uniform(0.5, 1.5))
 
 
@@ -164,11 +164,11 @@ def _skip(task: Any, locked: LockNotAcquired) -> NoReturn:
     raise Ignore(str(locked))
 
 
-def _note(task: Any, kind: str, ttl: float) -> None:
+def _record_event(task: Any, kind: str, ttl: float) -> None:
     """Leave an event in the cluster's log, if there is a cluster; an event that is lost is no harm."""
     installed = getattr(task.app, "switchyard", None)
     if installed is not None:
         node = installed.settings.node or task.request.hostname
-        noted = deciding.voters(None, ttl).ask(lambda voter: voter.record_event(kind, node), any)
-        for failure in noted.failures:
-            logger.info("Event %r of node %s could not be noted: %s", kind, node, failure)
+        recorded = deciding.voters(None, ttl).ask(lambda voter: voter.record_event(kind, node), any)
+        for failure in recorded.failures:
+            logger.info("Event %r of node %s could not be recorded: %s", kind, node, failure)
