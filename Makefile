@@ -8,7 +8,7 @@ LOCK := requirements/dev.txt
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses 3 --dist loadgroup
 
-.PHONY: help install lock demo test test-unit test-fast test-timing coverage lint typecheck format \
+.PHONY: help install lock demo test test-unit test-fast test-timing coverage compat lint typecheck format \
 	bench chaos chaos-locks clean
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 16
@@ -44,6 +44,9 @@ test-fast: $(STAMP)  ## the tests that start no worker process
 
 test-timing: $(STAMP)  ## the tests that bound a time
 	$(PYTEST) -m timing
+
+compat: $(STAMP)  ## tests with each version of Celery that people run; one of them with COMPAT="--session compat-5.4"
+	$(BIN)/nox $(COMPAT)
 
 coverage: $(STAMP)  ## which lines and branches the unit and integration tests reach
 	$(PYTEST) $(PARALLEL) -m "not timing" --cov --cov-branch --cov-report=term:skip-covered tests/unit tests/integration
