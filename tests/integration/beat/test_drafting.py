@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import kombu
 import pytest
 from redbeat import RedBeatSchedulerEntry
 
@@ -60,5 +61,6 @@ def test_what_we_do_not_place_is_sent_once_as_well(bed: Bed, clean_valkey: Serve
         broadcasts = [got for _ in range(8) if (got := heard.get_message(timeout=0.05)) is not None]
     assert [len(bed.messages(queue)) for queue in ("a", "b", "brief", "celery")] == [1, 1, 1, 1]
     assert len(broadcasts) == 1
-    assert client.pttl("brief") > 0
+    # Before kombu 5.7 no queue expires.
+    assert (client.pttl("brief") > 0) == (kombu.VERSION >= (5, 7))
     client.close()
