@@ -18,6 +18,7 @@ LONG = {
     "tests/chaos/test_verdict.py",
     "tests/cluster/cached_tasks/test_sharing.py",
     "tests/integration/cache/test_cache.py",
+    "tests/integration/cluster/test_conservation.py",
     "tests/integration/cluster/test_state.py",
     "tests/integration/coordination/test_lock.py",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.private_names import Code, Module
+from tests.unit.adapters.private_names import Code, Module
 
 ROOT = Path(__file__).parents[3]
 MODULES = {
