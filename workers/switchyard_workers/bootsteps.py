@@ -10,6 +10,7 @@ from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
 from switchyard.adapters import celery_worker
 from switchyard.adapters.celery_pool import begun_tags, keep_begun_jobs
+from switchyard.adapters.celery_settling import settle_promptly
 from switchyard.adapters.celery_worker import Consumer
 from switchyard.cluster.claimant import Claimant
 from switchyard.errors import SwitchyardError
@@ -42,6 +43,7 @@ class NodeStep(bootsteps.StartStopStep):
     def start(self, c: Consumer) -> None:
         """Join at the first start; after a lost connection go on with the same lease."""
         keep_begun_jobs(c.pool)
+        settle_promptly(c)
         if self.agent is None:
             self.agent = self._join(c)
         else:

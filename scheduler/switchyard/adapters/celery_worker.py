@@ -25,12 +25,13 @@ class Consumer(Protocol):
     controller: Any
     pool: Any
     timer: Any
+    hub: Any
     qos: Any
     blueprint: Any
     connection: Any
     task_consumer: Any
 
-    def call_soon(self, fun: Any, *args: Any) -> Any:
+    def call_soon(self, fun: Any, *args: Any, **kwargs: Any) -> Any:
         """Call it in the worker's own thread."""
 
 
