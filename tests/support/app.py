@@ -9,6 +9,7 @@ from typing import Any
 
 import switchyard
 from celery import Celery
+from celery.exceptions import Ignore, Reject
 from celery.worker.control import control_command
 
 
@@ -73,6 +74,23 @@ def _define(app: Celery) -> None:
     def crash() -> None:
         """Kill the pool process that runs it, and nothing else."""
         os.kill(os.getpid(), signal.SIGKILL)
+
+    @app.task(shared=False, name="refuse")
+    def refuse(how: str) -> None:
+        """Throw itself away."""
+        raise Reject("as asked", requeue=False) if how == "reject" else Ignore()
+
+    if os.environ.get("TEST_LATE"):
+
+        @app.task(shared=False, name="late")
+        def late(x: int, y: int) -> int:
+            """A task that older workers do not know."""
+            return x + y
+
+    @app.task(shared=False, name="leave")
+    def leave() -> None:
+        """End the process that runs it, as far as that goes."""
+        raise SystemExit(3)
 
     @app.task(shared=False, name="delivery")
     def delivery(seconds: float = 0.0) -> list[int]:

@@ -34,6 +34,8 @@ class NodeStep(bootsteps.StartStopStep):
         self.agent: Agent | None = None
         self._ticked_at = time.monotonic()
         celery_worker.count_deaths(c.app.tasks.values())
+        if self.include_if(c):
+            celery_worker.keep_what_is_refused(c)
         super().__init__(c, **kwargs)
 
     def include_if(self, c: Consumer) -> bool:
@@ -44,6 +46,7 @@ class NodeStep(bootsteps.StartStopStep):
         """Join at the first start; after a lost connection go on with the same lease."""
         keep_begun_jobs(c.pool)
         settle_promptly(c)
+        celery_worker.report_errors(c.pool)
         if self.agent is None:
             self.agent = self._join(c)
         else:

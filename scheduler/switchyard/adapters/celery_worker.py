@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache
+import logging
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from typing import Any, Protocol
 
+from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery.bootsteps import CLOSE, RUN, TERMINATE
+from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.solo import TaskPool as SoloPool
+from celery.exceptions import InvalidTaskError
 from celery.platforms import EX_OK
 from celery.utils.objects import Bunch
 from celery.worker import state as worker_state
 from celery.worker.request import Request
+from kombu.serialization import prepare_accept_content
 from kombu.transport.virtual import Message
 from kombu.utils.imports import symbol_by_name
+
+_log = logging.getLogger(__name__)
+
+#: No time limit of a task is longer, in seconds: some 30 years.
+_TIME_LIMIT_MAX = 1e9
+#: Characters of an error that are kept with a message.
+_REASON_MAX = 300
 
 
 class Consumer(Protocol):
@@ -29,6 +41,8 @@ class Consumer(Protocol):
     qos: Any
     blueprint: Any
     connection: Any
+    connection_errors: tuple[type[Exception], ...]
+    on_task_request: Any
     task_consumer: Any
 
     def call_soon(self, fun: Any, *args: Any, **kwargs: Any) -> Any:
@@ -96,12 +110,25 @@ class CountsDeaths:
     """
 
     message: Any
+    time_start: float | None
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """What Celery does; the mark tells our QoS why the message is rejected."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         self.message.process_died = isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt)
         return super().on_failure(exc_info, *args, **options)  # type: ignore[misc]
+
+    def reject(self, requeue: bool = False) -> None:
+        """What Celery does; a task that it rejects for good before it ran is set aside."""
+        if not requeue and self.time_start is None:
+            self.message.refuse("Celery rejected it before it ran; the node's log says why")
+        super().reject(requeue=requeue)  # type: ignore[misc]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Celery makes a subclass for each task, whose on_success knows nothing of a task that exits."""
+        super().__init_subclass__(**kwargs)
+        if "on_success" in vars(cls):
+            cls.on_success = _of_an_exit(cls.on_success)  # type: ignore[attr-defined]
 
 
 def count_deaths(tasks: Iterable[Any]) -> None:
@@ -110,10 +137,116 @@ def count_deaths(tasks: Iterable[Any]) -> None:
         task.Request = _counting(symbol_by_name(task.Request))
 
 
+def _of_an_exit(on_success: Callable[..., Any]) -> Callable[..., Any]:
+    """Pools without processes call it also when a task exits, with the error alone: see report_errors."""
+
+    def handle(self: Any, outcome: Any, **options: Any) -> Any:
+        if isinstance(outcome, ExceptionInfo):
+            return self.on_failure(outcome)
+        return on_success(self, outcome, **options)
+
+    return handle
+
+
 @cache
 def _counting(request: Any) -> Any:
     counts = issubclass(request, CountsDeaths)
     return request if counts else type(request.__name__, (CountsDeaths, request), {})
+
+
+def report_errors(pool: Any) -> None:
+    """Let a pool without processes report what comes out of Celery's tracer, as the one with processes does.
+
+    It is no error of the task's own. Celery forgets it in a thread or greenlet, and the slot stays taken.
+    """
+    celerys = pool.on_apply
+    if not isinstance(pool, PreforkPool) and not isinstance(celerys, partial):
+        pool.on_apply = partial(_apply, celerys)
+
+
+def _apply(celerys: Callable[..., Any], target: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    return celerys(_reporting(target), *args, **options)
+
+
+@cache
+def _reporting(target: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return target(*args, **kwargs)
+        except Exception:
+            return ExceptionInfo()
+
+    return run
+
+
+# -- what Celery does not run ---------------------------------------------------------------------------
+
+
+def keep_what_is_refused(consumer: Consumer) -> None:
+    """Let messages that Celery would throw away be set aside: those that it can't read, run or allow.
+
+    What a task of the user's rejects or ignores stays Celery's.
+    """
+    for hook, reason in _REFUSALS.items():
+        setattr(consumer, hook, _refusing(getattr(consumer, hook), reason))
+    controller = consumer.controller
+    process = controller._process_task
+    controller._process_task = _keeping(process, controller, consumer.connection_errors)
+    if consumer.on_task_request == process:
+        consumer.on_task_request = controller._process_task
+
+
+#: Where Celery throws a message away: the message, why, and whether Celery tells those who wait for it.
+_REFUSALS: dict[str, Callable[..., tuple[Any, str, bool]]] = {
+    "on_unknown_message": lambda body, message: (message, "its headers name no task", False),
+    "on_unknown_task": lambda body, message, exc: (message, f"no task of the name {exc} is known here", True),
+    "on_invalid_task": lambda body, message, exc: (message, f"{type(exc).__name__}: {exc}", False),
+    "on_decode_error": lambda message, exc: (message, f"{type(exc).__name__}: {exc}", False),
+}
+
+
+def _refusing(celerys: Callable[..., Any], reads: Callable[..., tuple[Any, str, bool]]) -> Callable[..., Any]:
+    def refuse(*args: Any) -> Any:
+        message, reason, callers_know = reads(*args)
+        message.refuse(" ".join(reason.split())[:_REASON_MAX], callers_know)
+        return celerys(*args)
+
+    return refuse
+
+
+def _keeping(
+    process: Callable[[Any], Any], controller: Any, connection_errors: tuple[type[Exception], ...]
+) -> Callable[[Any], Any]:
+    """Celery's hand-over of a request to the pool, which may be long after the message was delivered."""
+
+    def process_task(request: Any) -> Any:
+        try:
+            _check(request)
+            return process(request)
+        except connection_errors:
+            raise
+        except Exception as exc:
+            if is_stopping():
+                raise  # a pool that is closed: the message goes back when the node leaves
+            reason = f"{type(exc).__name__}: {exc}"
+            _log.exception("Task %s can't be run", request.humaninfo())
+            request.message.refuse(reason[:_REASON_MAX])
+            request.reject()
+            worker_state.task_ready(request)
+            if (release := getattr(controller, "_quick_release", None)) is not None:
+                release()  # the slot that it was given
+            return None
+
+    return process_task
+
+
+def _check(request: Any) -> None:
+    """Raises InvalidTaskError for what would end the worker, or keep its slot, once the pool has the task."""
+    if not (isinstance(request.id, str) and isinstance(request.name, str)):
+        raise InvalidTaskError(f"invalid id or name: {request.id!r}, {request.name!r}")
+    for limit in request.time_limits:
+        if limit is not None and not (isinstance(limit, int | float) and abs(limit) < _TIME_LIMIT_MAX):
+            raise InvalidTaskError(f"invalid time limit {limit!r}")
 
 
 # -- what callers see -----------------------------------------------------------------------------------
@@ -122,14 +255,23 @@ def _counting(request: Any) -> Any:
 def fail(app: Any, channel: Any, payload: dict[str, Any], error: Exception) -> None:
     """Make the result of the task in this message a failure, as Celery does for a lost worker.
 
-    With its chord, errbacks and all. Raises what reading the message or reaching the result backend raises.
+    With its chord, errbacks and all, if these can be read. Raises what reading the message's headers or
+    reaching the result backend raises.
     """
     message = Message(payload, channel=channel)
-    name = message.headers.get("task")
-    task = app.tasks.get(name)
-    if task is None:
-        request = Bunch(name=name, chord=None, root_id=None, errbacks=None)
+    message.accept = prepare_accept_content(app.conf.accept_content)
+    task = app.tasks.get(message.headers.get("task"))
+    known = None if task is None else _request(app, task, message)
+    if known is None:
+        request = Bunch(name=message.headers.get("task"), chord=None, root_id=None, errbacks=None)
         app.backend.mark_as_failure(message.headers["id"], error, request=request)
         return
-    known = Request(message, app=app, task=task, body=message.body, headers=message.headers, decoded=False)
     task.backend.mark_as_failure(known.id, error, request=known._context, store_result=known.store_errors)
+
+
+def _request(app: Any, task: Any, message: Message) -> Request | None:
+    """The task that a message asks for, None if its body can't be read or must not be."""
+    try:
+        return Request(message, app=app, task=task, body=message.body, headers=message.headers, decoded=False)
+    except Exception:
+        return None

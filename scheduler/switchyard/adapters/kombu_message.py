@@ -31,6 +31,10 @@ class Message(virtual.Message):
             # Celery would stop the worker when it tries to show such a message in its log.
             raise UnreadableMessage("not a kombu message: it has no body")
 
+    def refuse(self, reason: str, callers_know: bool = False) -> None:
+        """Set it aside, since nobody can run it; a rejection that follows changes nothing."""
+        self.channel.consuming.refuse(self.delivery_tag, reason, callers_know)
+
     @property
     def as_sent(self) -> Payload:
         """The payload that the message was made of."""

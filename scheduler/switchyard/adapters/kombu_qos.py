@@ -41,7 +41,7 @@ class QoS(kombu_redis.QoS):
             super().ack(delivery_tag)
             return
         self.channel.consuming.settle(delivery_tag)
-        self._is_settled(delivery_tag)
+        self.forget(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """A message is not wanted: it is done, or to be delivered again."""
@@ -51,7 +51,7 @@ class QoS(kombu_redis.QoS):
             self.ack(delivery_tag)
         else:
             self.channel.consuming.give_back(delivery_tag, self._delivered[delivery_tag])
-            self._is_settled(delivery_tag)
+            self.forget(delivery_tag)
 
     def restore_unacked(self, client: Any = None) -> None:
         """Give back what is kombu's; claims outlast this channel."""
@@ -67,6 +67,8 @@ class QoS(kombu_redis.QoS):
         self._on_collect.cancel()
         self.restore_unacked()
 
-    def _is_settled(self, delivery_tag: str) -> None:
-        virtual.QoS.ack(self, delivery_tag)
+    def forget(self, delivery_tag: str) -> None:
+        """Nobody has this message any more: there is room for another one."""
+        if delivery_tag in self._delivered:
+            virtual.QoS.ack(self, delivery_tag)
         self.channel.settled()

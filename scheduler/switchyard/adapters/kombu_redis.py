@@ -76,6 +76,10 @@ class Hooks(_Kombus):
         self._queue_cycle.rotate(queue)
         self.connection._deliver(payload, queue)
 
+    def forget(self, tag: str) -> None:
+        """Nobody has the message with this tag any more: there is room for another one."""
+        self.qos.forget(tag)
+
     def settled(self) -> None:
         """A slot came free: without an event loop nobody else would notice in time."""
         transport = self.connection

@@ -68,10 +68,15 @@ class Consuming(Protocol):
     def give_back(self, tag: str, message: Message) -> None:
         """A message of ours was rejected, to be delivered again."""
 
+    def refuse(self, tag: str, reason: str, callers_know: bool) -> None:
+        """Set a message aside if it is one of ours: nobody can run it."""
+
 
 class RedisChannel(Protocol):
     """What our sides use of kombu's channel."""
 
+    #: What is raised where the connection is at fault, not what was sent over it.
+    connection_errors: tuple[type[Exception], ...]
     switchyard_namespace: str
     global_keyprefix: str
     priority_steps: Sequence[int]
@@ -104,4 +109,7 @@ class RedisChannel(Protocol):
         """Whether somebody on this connection wants messages of the queue."""
 
     def deliver(self, payload: Payload, queue: str) -> None:
-        """Hand a message to the consumer; the queue is then the last in turn. Raises UnreadableMessage."""
+        """Hand a message to the consumer; the queue is then the last in turn. Raises whatever comes of it."""
+
+    def forget(self, tag: str) -> None:
+        """Nobody has the message with this tag any more: there is room for another one."""

@@ -224,11 +224,11 @@ class Claimant:
             self._to_give_back.popleft()
             self.claim_next = True
 
-    def bury(self, tag: str, reason: str) -> None:
-        """Set a message aside that can't be read."""
+    def bury(self, tag: str, reason: str, tell: bool) -> None:
+        """Set a message aside that can't be run. ``tell`` its callers, if nobody else has."""
         self._held.pop(tag, None)
         epoch, receipt = epoch_and_receipt(tag)
-        self.state.bury(self.name, epoch, receipt, reason)
+        self._give_back(lambda: self.state.bury(self.name, epoch, receipt, reason, tell))
 
     def flush(self) -> None:
         """Settle what is due now, in as few round trips as it takes. Whoever comes second need not wait."""

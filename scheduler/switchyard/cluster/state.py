@@ -179,11 +179,12 @@ class State(Reads):
             self.runner.run("cluster/crash", keys, [name, epoch, receipt, message, max_deliveries, k.prefix])
         )
 
-    def bury(self, name: str, epoch: str, receipt: str, reason: str) -> bool:
-        """Set a claimed message aside among the dead."""
+    def bury(self, name: str, epoch: str, receipt: str, reason: str, tell: bool = True) -> bool:
+        """Set a claimed message aside among the dead. ``tell``: some node shall tell its callers."""
         k = self.keys
-        keys = [k.node(name), k.claims(name), k.dead, k.events, k.counters]
-        return bool(self.runner.run("cluster/bury", keys, [name, epoch, receipt, reason, k.prefix]))
+        keys = [k.node(name), k.claims(name), k.dead, k.events, k.counters, k.unannounced]
+        args = [name, epoch, receipt, reason, k.prefix, "1" if tell else "0"]
+        return bool(self.runner.run("cluster/bury", keys, args))
 
     def requeue(self, receipt: str) -> bool:
         """Put a task given up on at the end of its queue; False if it is not among the dead."""

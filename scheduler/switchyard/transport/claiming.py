@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,6 +16,11 @@ from switchyard.cluster.sources import Sources
 from switchyard.cluster.state import State
 from switchyard.models import Claim
 from switchyard.transport.delivery import DELIVERY
+
+#: Characters of an error that are kept with a message.
+REASON_MAX = 300
+
+_log = logging.getLogger(__name__)
 
 
 class Claiming:
@@ -95,6 +101,12 @@ class Claiming:
         else:
             claimant.release([tag], [text], front=False)
 
+    def refuse(self, tag: str, reason: str, callers_know: bool) -> None:
+        """Set a message aside if it is one of ours: nobody can run it."""
+        if self._claimant is not None and self._claimant.holds(tag):
+            self._claimant.bury(tag, reason, tell=not callers_know)
+            self._channel.forget(tag)
+
     # -- delivering -----------------------------------------------------------------------------------
 
     def _deliver(self, claimant: Claimant, claims: list[tuple[str, Claim]]) -> None:
@@ -111,12 +123,20 @@ class Claiming:
         if not self._channel.consumes(queue):
             claimant.release([tag])
             return
+        claimant.hold(tag, None, queue)
         try:
             payload = _payload(claim, tag)
             claimant.hold(tag, _measured_task(payload), queue)
             self._channel.deliver(payload, queue)
-        except UnreadableMessage as exc:
-            claimant.bury(tag, str(exc))
+        except self._channel.connection_errors:
+            raise
+        except Exception as exc:
+            # Whatever it is, this message brought it about: it must not end one node after the other.
+            reason = one_line(exc)
+            _log.error(
+                "A message of queue %r can't be delivered: %s; see switchyard dead list", queue, reason
+            )
+            self.refuse(tag, reason, callers_know=False)
 
     @staticmethod
     def _release(claimant: Claimant, claims: list[tuple[str, Claim]]) -> None:
@@ -146,18 +166,26 @@ def redelivered(payload: Payload) -> Payload:
     return payload
 
 
+def one_line(exc: BaseException) -> str:
+    """An error as a reason to show: its type, and the first of what it says."""
+    return " ".join(f"{type(exc).__name__}: {exc}".split())[:REASON_MAX]
+
+
 def _payload(claim: Claim, tag: str) -> Payload:
-    """The message as kombu wrote it, with a delivery tag that names the claim."""
+    """The message as kombu wrote it, with a delivery tag that names the claim. Raises UnreadableMessage."""
     try:
         payload: Payload = loads(claim.message)
         payload["properties"]["delivery_tag"] = tag
-    except (ValueError, TypeError, KeyError) as exc:
-        raise UnreadableMessage(f"not a kombu message: {type(exc).__name__}: {exc}") from exc
+    except Exception as exc:  # kombu's reader makes more than JSON of what it finds
+        raise UnreadableMessage(f"not a kombu message: {one_line(exc)}") from exc
     if isinstance(payload.get("headers"), dict):
         payload["headers"][DELIVERY] = {"count": claim.deaths + 1, "token": int(claim.receipt)}
     return redelivered(payload) if claim.deaths else payload
 
 
 def _measured_task(payload: Payload) -> str | None:
-    headers = payload.get("headers") or {}
-    return None if headers.get("eta") else headers.get("task")
+    headers = payload.get("headers")
+    if not isinstance(headers, dict) or headers.get("eta"):
+        return None
+    task = headers.get("task")
+    return task if isinstance(task, str) else None
