@@ -73,7 +73,7 @@ def redis_server(port: int, options: Sequence[str]) -> Iterator[Server]:
         process = subprocess.Popen([*command, "--dir", folder, *options], stdout=log, stderr=log)
         try:
             server = Server("redis", port)
-            wait_until(lambda: _answers(server), f"redis-server answers on {port}")
+            wait_until(lambda: answers(server), f"redis-server answers on {port}")
             yield server
         finally:
             process.kill()
@@ -81,7 +81,8 @@ def redis_server(port: int, options: Sequence[str]) -> Iterator[Server]:
             log.close()
 
 
-def _answers(server: Server) -> bool:
+def answers(server: Server) -> bool:
+    """Whether it takes commands."""
     client = server.client()
     try:
         return bool(client.ping())

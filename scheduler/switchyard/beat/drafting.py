@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,11 +22,17 @@ _PATIENCE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """The messages of an entry's ticks, not to go before ``at``, and what to record when they are sent."""
+    """The messages of an entry's ticks by a plan, not to go before ``at``."""
 
     at: datetime
     messages: tuple[tuple[Draft, Tick], ...]
-    record: Record
+    entry: Entry
+    plan: Plan
+
+    def record(self, refused: Collection[Tick] = ()) -> Record:
+        """What to record when they were sent, but for those that were ``refused``: they had been before."""
+        sent = {tick.instant for _, tick in self.messages if tick not in refused}
+        return Record.sent(self.entry, len(sent), self.plan.last, self.plan.following)
 
 
 def tick_id(scope: str, entry: str, instant: datetime) -> str:
@@ -60,9 +66,8 @@ class Sender:
                 messages.append(
                     (draft, Tick(f"{entry.key} {copy}" if copy else entry.key, to_us(instant), through))
                 )
-        record = Record.sent(entry, len(plan.instants), plan.last, plan.following)
         at = max(plan.instants[0], now) if plan.instants else now
-        return Drafted(at, tuple(messages), record)
+        return Drafted(at, tuple(messages), entry, plan)
 
     def _made(self, entry: Entry, instant: datetime, at: datetime) -> list[Draft]:
         definition = entry.definition
@@ -80,8 +85,9 @@ class Sender:
             self._app.send_task(definition.task, list(definition.args), dict(definition.kwargs), **options)
         return drafts
 
-    def send(self, all_drafted: Iterable[Drafted]) -> None:
-        """Send each message, unless its tick was sent before; those that we place in one round trip."""
+    def send(self, all_drafted: Iterable[Drafted]) -> list[Tick]:
+        """Send each message, those that we place in one round trip; the ticks that had been sent before."""
+        refused: list[Tick] = []
         taught, self._taught = self._taught, set()
         with self._state.client.pipeline(transaction=False) as pipeline:
             placements = Placements(self._state, pipeline, taught)
@@ -91,10 +97,13 @@ class Sender:
                         placements.place(draft, tick)
                     elif self._state.mark(tick):
                         draft()
+                    else:
+                        refused.append(tick)
             placements.write()
-            pipeline.execute()
+            refused += placements.refused(pipeline.execute())
         # A server that restarted has forgotten the scripts: this fails, and the next one teaches again.
         self._taught = taught
+        return refused
 
 
 def _options(definition: Definition, at: datetime) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from redis.exceptions import RedisError
 from switchyard.adapters.redbeat_store import DISABLED
 from switchyard.beat.clock import ServerClock
 from switchyard.beat.drafting import Drafted, Sender
-from switchyard.beat.entries import Entry
+from switchyard.beat.entries import Entry, from_us
 from switchyard.beat.instants import next_instant
 from switchyard.beat.plan import plan
-from switchyard.beat.storage import BATCH, Record, Storage
+from switchyard.beat.storage import AHEAD_MAX, BATCH, Record, Storage
 from switchyard.beat.sweep import Sweep
 from switchyard.errors import ConfigurationError
 
@@ -76,6 +76,7 @@ class Leader:
         self._leads = leads
         self._sweep_every = sweep_every
         self._sweep_at = float("-inf")
+        self._mended = False
         self._sweeping: Sweep | None = None
         self._head_start = WINDOWS[0]
         self._furthest = float("-inf")
@@ -122,7 +123,7 @@ class Leader:
 
     def _sweep(self, now: datetime) -> None:
         if self._sweeping is None:
-            self._sweeping = self._new_sweep(now.timestamp())
+            self._sweeping = self._new_sweep()
         if self._sweeping.turn():
             sweep, self._sweeping = self._sweeping, None
             self._forget_changed(sweep)
@@ -135,12 +136,33 @@ class Leader:
             # From its end on: a sweep that takes long must leave time to draft.
             self._sweep_at = self._clock.now().timestamp() + self._sweep_every
 
-    def _new_sweep(self, at: float) -> Sweep:
-        self._clock.read()
+    def _new_sweep(self) -> Sweep:
+        if self._clock.read() < -AHEAD_MAX.total_seconds():
+            self._start_anew()
+        if not self._mended:
+            self._mend()
+        at = self._clock.now().timestamp()
         self._rests = {key: until for key, until in self._rests.items() if until > at}
         counts = self._storage.counts([at + window for window in WINDOWS])
         self._head_start = head_start([count - len(self._rests) for count in counts], self._cost * _MARGIN)
         return Sweep(self._storage, max(at + self._head_start + 2 * self._sweep_every, self._furthest))
+
+    def _start_anew(self) -> None:
+        """The server's clock was set back: what is planned is for times that are long to come now."""
+        _log.warning("The clock of the server was set back; periodic entries go on from now.")
+        self._waiting, self._drafted = [], []
+        self._read.clear()
+        self._busy.clear()
+        self._rests.clear()
+        self._furthest = float("-inf")
+        self.finish()
+        self._mended = False
+
+    def _mend(self) -> None:
+        """Let entries that were sent through a time that is still to come go on from now."""
+        if count := self._storage.set_back(self._clock.now()):
+            _log.warning("%d periodic entries were ahead of the server's clock; they go on from now.", count)
+        self._mended = True
 
     def _forget_changed(self, sweep: Sweep) -> None:
         """Drop drafts of entries that were deleted, or became due at another time."""
@@ -214,10 +236,14 @@ class Leader:
         if not self._leads():
             # Should this term go on after all, the next sweep finds them.
             for drafted in due:
-                del self._busy[drafted.record.key]
+                del self._busy[drafted.entry.key]
             return
-        self._sender.send(due)
-        self._to_record([drafted.record for drafted in due], now)
+        refused = set(self._sender.send(due))
+        for tick in refused:
+            _log.warning(
+                "Periodic entry %s: its run of %s was sent before.", tick.entry, from_us(tick.instant)
+            )
+        self._to_record([drafted.record(refused) for drafted in due], now)
         _log.debug("Sent %d messages of %d entries.", messages, len(due))
 
     def _to_record(self, records: Sequence[Record], now: datetime) -> None:
@@ -231,7 +257,7 @@ class Leader:
         if not self._records:
             self._record_at = float("inf")
         for record in records:
-            del self._busy[record.key]
+            self._busy.pop(record.key, None)
             if self._sweeping is not None:
                 self._sweeping.moved(record.key, record.score)
             if 0 <= record.score <= self._sweep_at + self._head_start + self._sweep_every:

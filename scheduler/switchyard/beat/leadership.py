@@ -32,7 +32,7 @@ def leadership(state: State, election: str) -> Leadership | None:
     host, pid, said, since = (text(part or b"") for part in state.client.hmget(state.keys.beat, *_FIELDS))
     if not term or said != term:
         return None
-    return Leadership(host, int(pid), int(term), round((state.now_ms() - int(since)) / 1000, 3))
+    return Leadership(host, int(pid), int(term), max(round((state.now_ms() - int(since)) / 1000, 3), 0.0))
 
 
 _FIELDS = ("host", "pid", "term", "since_ms")

@@ -9,7 +9,7 @@ import hashlib
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
@@ -22,6 +22,8 @@ from switchyard.beat.instants import next_instant
 from switchyard.cluster.decoding import text
 from switchyard.lua import script
 
+#: A time that an entry was sent through is wrong if it is further ahead of the clock: a leader's longest ttl.
+AHEAD_MAX = timedelta(seconds=10)
 #: Entries that one round trip reads or writes at most: some 100 kB.
 BATCH = 500
 #: Up to which instant an entry's ticks were sent, in us: a field of the entry's hash that is ours.
@@ -172,6 +174,28 @@ class Storage:
                 pipe.hmget(key, DEFINITION, META, _THROUGH)
             rows = pipe.execute()
         return [(text(d or b""), text(m or b""), int(through or 0)) for d, m, through in rows]
+
+    def set_back(self, now: datetime) -> int:
+        """Let entries that are ahead of ``now``, because the clock was set back, go on from it; how many."""
+        ahead = (now + AHEAD_MAX).timestamp()
+        rows = self._client.zrangebyscore(self._layout.schedule, ahead, "+inf")
+        suspects = [text(key) for key in rows]
+        return sum(self._set_back(batch, now) for batch in _batches(suspects))
+
+    def _set_back(self, keys: Sequence[str], now: datetime) -> int:
+        entries = [
+            self._entry(key, *stored, now)
+            for key, stored in zip(keys, self._read(keys), strict=True)
+            if stored[0]
+        ]
+        wrong = [entry for entry in entries if entry is not None and entry.last > now + AHEAD_MAX]
+        with self._client.pipeline(transaction=False) as pipe:
+            for entry in wrong:
+                following = next_instant(entry.definition.schedule, now)
+                pipe.hset(entry.key, mapping={"meta": write_meta(now, entry.runs), "through": to_us(now)})
+                pipe.zadd(self._layout.schedule, {entry.key: score(following)})
+            pipe.execute()
+        return len(wrong)
 
     def keys(self) -> list[str]:
         """All entries, those due first in front."""

@@ -73,6 +73,7 @@ class Placements:
         self._pipeline = pipeline
         self._run: _Run | None = None
         self._taught: set[str] = set() if taught is None else taught
+        self._ticks: list[Sequence[Tick]] = []
 
     def place(self, letter: Letter, tick: Tick | None = None) -> None:
         """Buffer one message. It joins the run before it, or starts one; an unbounded one ranks anew.
@@ -109,13 +110,20 @@ class Placements:
         """Put one call into the pipeline, for messages that are alike."""
         keys = self._state.keys
         call = calls.place(keys, placement, letter.queue, letter.ahead, letter.priority, messages)
-        self._call(calls.tick(keys, call, ticks) if ticks else call)
+        self._call(calls.tick(keys, call, ticks) if ticks else call, ticks)
 
-    def _call(self, call: Call) -> None:
+    def refused(self, replies: Sequence[Any]) -> list[Tick]:
+        """Of the ticks that were written, those that had been sent before; ``replies`` are the pipeline's."""
+        answered = zip(self._ticks, replies, strict=True)
+        return [ticks[number - 1] for ticks, reply in answered if ticks for number in reply]
+
+    def _call(self, call: Call, ticks: Sequence[Tick]) -> None:
         known = operation(call.operation)
         if known.name not in self._taught:
             # Taught in the same round trip: a server that restarted has forgotten it.
             self._pipeline.execute_command("SCRIPT LOAD", known.source)
             self._taught.add(known.name)
+            self._ticks.append(())
+        self._ticks.append(ticks)
         # In lower case, because kombu's prefixing pipeline takes EVALSHA for one of its own.
         self._pipeline.execute_command("evalsha", known.sha, len(call.keys), *call.keys, *call.args)

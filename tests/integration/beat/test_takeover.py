@@ -46,7 +46,7 @@ def test_a_leader_that_slept_sends_nothing_again_and_moves_nothing_back(
     turn_until_sent(bed, bed.leader(), 1)
     moved = bed.entry("one")
     bed.sender.send([drafted])
-    bed.storage.record([drafted.record])
+    bed.storage.record([drafted.record()])
     assert len(bed.messages()) == 1
     assert bed.entry("one") == moved
 

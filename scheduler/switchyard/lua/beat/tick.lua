@@ -3,7 +3,7 @@
 -- KEYS  those of place, then ticks
 -- ARGV  those of place, which end with the messages, then of each message's tick entry, instant and the instant
 --       that it covers the entry through in us, then how long to keep the marks in us, how many messages
--- Returns what place returns for the messages of ticks that were not sent already, or {-1, 0, 0} if all were.
+-- Returns the numbers of the ticks, from 1 on, that were sent already.
 --
 -- A tick is marked if and only if its message is placed: no leader can die in between.
 --
@@ -17,9 +17,9 @@ for i = 1, count do
   entries[i], instants[i], throughs[i] = ARGV[at], ARGV[at + 1], ARGV[at + 2]
 end
 
-local messages = {}
+local messages, refused = {}, {}
 for i, new in ipairs(mark_new(KEYS[#KEYS], entries, instants, throughs, keep)) do
-  if new then messages[#messages + 1] = ARGV[ticks - count - 1 + i] end
+  if new then messages[#messages + 1] = ARGV[ticks - count - 1 + i] else refused[#refused + 1] = i end
 end
-if #messages == 0 then return {-1, 0, 0} end
-return place_messages(KEYS, ARGV, messages)
+if #messages > 0 then place_messages(KEYS, ARGV, messages) end
+return refused

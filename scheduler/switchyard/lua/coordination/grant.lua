@@ -8,7 +8,8 @@
 --         {0, place in the line or '0', ms until the present grant ends}
 --
 -- There is one owner at a time, and a free lock goes to the first in the line only. Asking twice is asking
--- once. Numbers grow even where the server forgot the last one: they are never behind its clock.
+-- once. Numbers grow even where the server forgot the last one: they are never behind its clock. That clock may
+-- step: times that are further ahead than they can be do not count (invariant 6).
 --
 -- include: digits, keep_place, leave_line, now_us
 
@@ -30,7 +31,7 @@ local function remembers()
   if ARGV[5] ~= '1' then return '1' end
   local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
   local known = redis.call('HMGET', KEYS[5], 'run', 'since')
-  if known[1] ~= run then
+  if known[1] ~= run or tonumber(known[2]) > now then
     redis.call('HSET', KEYS[5], 'run', run, 'since', now)
     return '0'
   end
@@ -38,9 +39,21 @@ local function remembers()
 end
 
 local function forget_who_left()
-  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', waiters, '-inf', now - 1, 'LIMIT', 0, 100)) do
-    leave_line(line, waiters, gone)
+  local ahead = '(' .. (now + 2 * math.max(ttl, tonumber(ARGV[4])))
+  for _, range in ipairs({{'-inf', now - 1}, {ahead, '+inf'}}) do
+    for _, gone in ipairs(redis.call('ZRANGEBYSCORE', waiters, range[1], range[2], 'LIMIT', 0, 100)) do
+      leave_line(line, waiters, gone)
+    end
   end
+end
+
+-- How long the present grant lasts, in ms. One that lasts longer than its ttl does so because the clock was set back:
+-- it is given one ttl from now, in which its holder renews it if there is still one.
+local function time_left()
+  local left, own = math.max(redis.call('PTTL', grant), 0), tonumber(redis.call('HGET', grant, 'ttl'))
+  if not own or left <= own then return left end
+  redis.call('PEXPIRE', grant, own)
+  return own
 end
 
 local holder = redis.call('HGET', grant, 'owner')
@@ -54,13 +67,13 @@ if not holder or holder == owner then
     if first then
       leave_line(line, waiters, owner)
     end
-    redis.call('HSET', grant, 'owner', owner, 'token', token)
+    redis.call('HSET', grant, 'owner', owner, 'token', token, 'ttl', ttl)
     redis.call('PEXPIRE', grant, ttl)
     return {1, token, remembers()}
   end
 end
 
-local left = math.max(redis.call('PTTL', grant), 0)
+local left = time_left()
 local keep = tonumber(ARGV[4])
 if keep == 0 then return {0, '0', left} end
 local mine = tonumber(redis.call('ZSCORE', line, owner) or 0)

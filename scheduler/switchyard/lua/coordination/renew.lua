@@ -10,7 +10,7 @@
 local holder = redis.call('HGET', KEYS[1], 'owner')
 if holder ~= ARGV[1] and (holder or ARGV[4] ~= '1') then return 0 end
 
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'token', ARGV[3])
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'token', ARGV[3], 'ttl', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 if tonumber(redis.call('GET', KEYS[2]) or 0) < tonumber(ARGV[3]) then
   redis.call('SET', KEYS[2], ARGV[3])
