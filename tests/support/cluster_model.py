@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from switchyard.cluster.decoding import texts
 from switchyard.cluster.depths import shared_lists
 from switchyard.cluster.replies import Claimed
-from switchyard.cluster.wait_lists import lists_for
+from switchyard.cluster.wait_lists import read_wait_lists
 from switchyard.models import Claim
 
 from tests.support.cluster import Cluster
@@ -89,7 +89,9 @@ class Model:
     def groups(self, name: str) -> list[list[str]]:
         """The lists that a node claims from, the most urgent first."""
         keys = self.cluster.state.keys
-        waits = lists_for(keys, self.cluster.state.wait_lists(), NODES[name], name, {})
+        found = read_wait_lists(keys, self.cluster.state.wait_lists()).read
+        mine = [wait for wait in found if wait.queue in NODES[name] and wait.selector.allows(name, {})]
+        waits = sorted((wait.step, wait.key) for wait in mine)
         return [
             [key for at, key in waits if at == step] + [list_name(queue, step) for queue in NODES[name]]
             for step in STEPS
@@ -106,7 +108,7 @@ class Model:
         self.last_taken[place] = number
 
     def _check_urgency(self, claims: Sequence[Claim], placed: set[int], groups: list[list[str]]) -> None:
-        """Nothing is taken from a list while a more urgent one still has tasks."""
+        """Nothing is taken from a list while a more urgent one still has tasks that were never moved."""
         keys, client = self.cluster.state.keys, self.cluster.state.client
         steps = [
             keys.priority_of(one.home) for one in claims if number_of(one.message.decode()) not in placed
@@ -114,7 +116,8 @@ class Model:
         assert steps == sorted(steps)
         for step, group in zip(STEPS, groups, strict=True):
             if steps and step < steps[-1]:
-                assert sum(client.llen(key) for key in group) == 0
+                left = [number_of(text) for key in group for text in texts(client.lrange(key, 0, -1))]
+                assert set(left) <= self.moved
 
     def let_go(self, name: str, epoch: str, receipt: str) -> int:
         """An owner says something of a claim for the last time; which message it is."""

@@ -69,6 +69,12 @@ def known(server: Server, name: str, db: int = 0) -> Node:
     return node
 
 
+def claims_of(server: Server, name: str, db: int = 0) -> int:
+    """How many claims the node holds."""
+    node = node_of(server, name, db)
+    return node.claims if node is not None else 0
+
+
 def is_up(server: Server, name: str, db: int = 0) -> bool:
     """Whether the cluster lists the node as up."""
     node = node_of(server, name, db)

@@ -10,39 +10,28 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from switchyard.cluster.claimant import Claimant
+from switchyard.cluster.forgotten import Forgotten
 from switchyard.cluster.replies import Renewal
 from switchyard.cluster.state import State
-from switchyard.cluster.wait_lists import lists_for
+from switchyard.cluster.unsettled import epoch_and_receipt
+from switchyard.cluster.wait_lists import WaitLists
 from switchyard.errors import NodeNameInUse, OtherLayout
 from switchyard.models import DeadTask, NodeState
 from switchyard.settings import Settings
 
 from switchyard_workers import load
+from switchyard_workers.observation import Observation
 
 logger = logging.getLogger(__name__)
 
 _HANGS = "hangs; its lease is not renewed, so that others take its tasks"
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What the consumer says of itself at each heartbeat.
-
-    ``limit`` is how many tasks may be outstanding; ``stopping`` is true once it finishes what runs,
-    ``hangs`` while its event loop makes no progress without a reason.
-    """
-
-    slots: int
-    limit: int
-    queues: tuple[str, ...]
-    active: int
-    stopping: bool = False
-    hangs: bool = False
 
 
 class Agent:
@@ -57,6 +46,7 @@ class Agent:
         observe: Callable[[], Observation],
         announce: Callable[[DeadTask], None] = lambda dead: None,
         stop: Callable[[], None] = lambda: None,
+        knows: Callable[[Any], bool] = lambda message: True,
     ) -> None:
         self.state = state
         self.claimant = claimant
@@ -75,6 +65,10 @@ class Agent:
         self._hung = False
         self._thread: threading.Thread | None = None
         self._renewal = 0.0
+        self._wait_lists = WaitLists(state.keys, self.name, settings.labels)
+        # What came since the last heartbeat but one is not known to wait: it may be about to start.
+        self._known = 0
+        self._forgotten = Forgotten(claimant, knows, settings.lease)
         claimant.on_fenced = self.nudge
 
     # -- joining and leaving --------------------------------------------------------------------------
@@ -176,6 +170,11 @@ class Agent:
                 self.nudge()
             except (NodeNameInUse, OtherLayout) as exc:
                 logger.error("Node %s was lost and %s. It takes no more tasks.", self.name, exc)
+            except Exception:
+                # Whatever it is: with this thread the node would be lost, and its part in finding the lost.
+                logger.exception("Node %s: a heartbeat failed. Trying again.", self.name)
+                self._left.wait(self.settings.renew / 2)
+                self.nudge()
 
     def _beat(self) -> None:
         seen = self.observe()
@@ -186,44 +185,76 @@ class Agent:
             return
         fields, sent_at = self._fields(seen), time.monotonic()
         renewal = self.state.renew(
-            self.name, self.claimant.epoch, self._lease_ms, seen.queues, fields, self._outage_ms
+            self.name,
+            self.claimant.epoch,
+            self._lease_ms,
+            seen.queues,
+            fields,
+            self._outage_ms,
+            self._wait_lists.look,
         )
         self._renewal = time.monotonic() - sent_at
         if renewal.fenced:
             self._register_again()
             return
         if seen.stopping and renewal.state is NodeState.UP:
-            self.drain()
-        mine = lists_for(self.state.keys, renewal.waiting, seen.queues, self.name, self.settings.labels)
-        self._find(mine)
-        self._reap(renewal)
-        self._announce(renewal)
-
-    def _reap(self, renewal: Renewal) -> None:
-        for name in renewal.overdue:
-            reaped = self.state.reap(name, self.settings.max_deliveries)
-            if not reaped.alive:
-                logger.warning(
-                    "Node %s is lost: %d tasks given back to their queues, %d given up.",
-                    name,
-                    reaped.restored,
-                    reaped.given_up,
-                )
-                self.claimant.claim_next = True
-
-    def _announce(self, renewal: Renewal) -> None:
-        """Tell callers of tasks given up on, one node at a time; :meth:`State.announced` ends it."""
+            self._apart("drain", self.drain)
+        self._apart("look for wait lists", self._find, renewal, seen)
         for receipt in renewal.given_up:
-            if not self.state.may_announce(receipt):
-                continue
-            if (dead := self.state.dead(receipt)) is None:
-                self.state.announced(receipt)
-            else:
-                logger.error("Task given up: %s (receipt %s).", dead.reason, receipt)
-                self.announce(dead)
+            self._apart(f"tell the callers of the dead task {receipt}", self._announce, receipt)
+        self._apart("compare its claims with what it knows", self._give_back_forgotten, renewal)
+        self._reap(renewal.overdue)
 
-    def _find(self, wait_lists: tuple[tuple[int, str], ...]) -> None:
+    def _apart(self, what: str, act: Callable[..., None], *args: Any) -> None:
+        """Do one of the things that a heartbeat leads to. One that fails must not keep the others from it."""
+        try:
+            act(*args)
+        except (RedisConnectionError, RedisTimeoutError):
+            raise
+        except Exception as exc:
+            reason = " ".join(f"{type(exc).__name__}: {exc}".split())
+            logger.error("Node %s could not %s: %s. It goes on with the rest.", self.name, what, reason)
+
+    def _reap(self, names: Collection[str]) -> None:
+        """Reap for half of the time between two heartbeats, and go on after the next: it comes at once."""
+        until = time.monotonic() + self.settings.renew / 2
+        for name in names:
+            if (left := until - time.monotonic()) <= 0:
+                self.nudge()
+                return
+            self._apart(f"reap node {name}", self._reap_one, name, left)
+
+    def _reap_one(self, name: str, seconds: float) -> None:
+        limit = self.settings.max_deliveries
+        reaped = self.state.reap(name, limit, reaper=self.incarnation, seconds=seconds)
+        if reaped.restored or reaped.given_up or not (reaped.alive or reaped.more):
+            text = "Node %s is lost: %d tasks given back to their queues, %d given up%s."
+            more = ", more to come" if reaped.more else ""
+            logger.warning(text, name, reaped.restored, reaped.given_up, more)
+            self.claimant.claim_next = True
+
+    def _announce(self, receipt: str) -> None:
+        """Tell the callers of a task given up on, one node at a time; :meth:`State.announced` ends it."""
+        if not self.state.may_announce(receipt):
+            return
+        if (dead := self.state.dead(receipt)) is None:
+            self.state.announced(receipt)
+        else:
+            logger.error("Task given up: %s (receipt %s).", dead.reason, receipt)
+            self.announce(dead)
+
+    def _give_back_forgotten(self, renewal: Renewal) -> None:
+        for tag in self._forgotten.look(renewal.claims):
+            text = "Node %s does not know any more what became of claim %s: it is given back."
+            logger.error(text, self.name, epoch_and_receipt(tag)[1])
+            self.claimant.forget(tag)
+
+    def _find(self, renewal: Renewal, seen: Observation) -> None:
         """Let the claimant look at wait lists; wake it for those that it did not know."""
+        for stranger in self._wait_lists.learn(renewal):
+            text = "%s can't be read and is skipped: %s; see switchyard check."
+            logger.error(text, stranger.what, stranger.why)
+        wait_lists = self._wait_lists.mine(seen.queues)
         news = set(wait_lists) - set(self.claimant.wait_lists)
         self.claimant.wait_lists = wait_lists
         if news:
@@ -232,6 +263,8 @@ class Agent:
 
     def _fields(self, seen: Observation) -> Mapping[str, str | int]:
         mine = self.claimant.finished
+        known, self._known = self._known, self.claimant.newest
+        running = (epoch_and_receipt(tag)[1] for tag in seen.running)
         now = load.sample(seen.active, mine.count, dict(mine.runtimes), dict(mine.by_queue), self._renewal)
         return {
             "slots": seen.slots,
@@ -247,5 +280,8 @@ class Agent:
             "started": f"{load.process_started():.2f}",
             "ticks": load.start_ticks(os.getpid()),
             "lease": self._lease_ms,
+            "running": " ".join(running),
+            "known": known,
+            "forgotten": self._forgotten.count,
             "versions": json.dumps(load.versions()),
         }

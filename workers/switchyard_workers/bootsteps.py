@@ -13,13 +13,15 @@ from switchyard.adapters.celery_pool import begun_tags, keep_begun_jobs
 from switchyard.adapters.celery_settling import settle_promptly
 from switchyard.adapters.celery_worker import Consumer
 from switchyard.cluster.claimant import Claimant
+from switchyard.cluster.keys import checked_queue
 from switchyard.errors import SwitchyardError
 from switchyard.install import installation
 from switchyard.models import DeadTask
 from switchyard.transport.claiming import Claiming
 from switchyard.transport.opening import open_state, require_supported
 
-from switchyard_workers.agent import Agent, Observation
+from switchyard_workers.agent import Agent
+from switchyard_workers.observation import Observation
 from switchyard_workers.tell_callers import fail
 
 logger = logging.getLogger(__name__)
@@ -93,6 +95,8 @@ class NodeStep(bootsteps.StartStopStep):
         settings = installation(c.app).settings
         state = open_state(c.app, settings)
         require_supported(state)
+        for queue in c.app.amqp.queues.consume_from:
+            checked_queue(state.keys, queue)
         state.runner.load("cluster/claim", "cluster/settle")
         name = settings.node or c.hostname
         claimant = Claimant(state, name, settings.poll, settings.lease, settings.max_deliveries)
@@ -104,6 +108,7 @@ class NodeStep(bootsteps.StartStopStep):
             lambda: self._observe(c),
             lambda dead: c.call_soon(self._tell, c, dead),
             celery_worker.stop,
+            lambda message: message.is_known,
         )
 
     def _tell(self, c: Consumer, dead: DeadTask) -> None:
@@ -121,7 +126,8 @@ class NodeStep(bootsteps.StartStopStep):
     def _observe(self, c: Consumer) -> Observation:
         """The consumer's figures for a heartbeat."""
         slots = celery_worker.slots(c)
-        active = celery_worker.running()
+        running = celery_worker.running_tags()
+        active = len(running)
         return Observation(
             slots=slots,
             limit=celery_worker.prefetch_limit(c) or slots,
@@ -129,6 +135,7 @@ class NodeStep(bootsteps.StartStopStep):
             active=active,
             stopping=celery_worker.is_stopping(),
             hangs=self._hangs(c, active),
+            running=running,
         )
 
     def _hangs(self, c: Consumer, active: int) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any, Protocol
 
@@ -52,14 +54,13 @@ class Consumer(Protocol):
 # -- what runs ------------------------------------------------------------------------------------------
 
 
-def running() -> int:
-    """How many tasks run in the pool now."""
-    return len(worker_state.active_requests)
-
-
 def running_tags() -> set[str]:
-    """The delivery tags of the messages whose tasks run in the pool now."""
-    return {request._message.delivery_tag for request in worker_state.active_requests}
+    """The delivery tags of the messages whose tasks run in the pool now. Any thread may ask."""
+    while True:
+        try:
+            return {request._message.delivery_tag for request in worker_state.active_requests}
+        except RuntimeError:  # one started meanwhile
+            continue
 
 
 # -- what the worker is about ---------------------------------------------------------------------------
@@ -106,17 +107,37 @@ def runs_tasks_itself(consumer: Consumer) -> bool:
 class CountsDeaths:
     """Celery's request of a task, which marks its message when the process that ran it has died.
 
-    Celery puts such a message back (``task_reject_on_worker_lost``), without a count.
+    Celery puts such a message back (``task_reject_on_worker_lost``), without a count. Where Celery fails to
+    tell the end of a task (no result can be written, a callback is none), it forgets the message. That is
+    marked as well.
     """
 
     message: Any
     time_start: float | None
 
+    def __init__(self, message: Any, *args: Any, **options: Any) -> None:
+        super().__init__(message, *args, **options)  # type: ignore[call-arg]
+        message.taken_by = weakref.ref(self)
+
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """What Celery does; the mark tells our QoS why the message is rejected."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         self.message.process_died = isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt)
-        return super().on_failure(exc_info, *args, **options)  # type: ignore[misc]
+        with self._marked_if_it_fails():
+            return super().on_failure(exc_info, *args, **options)  # type: ignore[misc]
+
+    def on_timeout(self, *args: Any) -> Any:
+        """What Celery does."""
+        with self._marked_if_it_fails():
+            return super().on_timeout(*args)  # type: ignore[misc]
+
+    @contextmanager
+    def _marked_if_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.message.is_over = True
+            raise
 
     def reject(self, requeue: bool = False) -> None:
         """What Celery does; a task that it rejects for good before it ran is set aside."""

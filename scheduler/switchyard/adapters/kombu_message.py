@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kombu.transport import virtual
@@ -17,10 +18,18 @@ class UnreadableMessage(Exception):
 class Message(virtual.Message):
     """kombu's message, which says so when its payload is no message at all.
 
-    ``process_died`` says that the pool process which ran its task is dead.
+    ``process_died`` says that the pool process which ran its task is dead, ``taken_by`` refers to what Celery
+    made of it, and ``is_over`` says that telling its task's end failed, so that nobody will settle it.
     """
 
     process_died = False
+    taken_by: Callable[[], Any] | None = None
+    is_over = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether somebody may yet say that the message is done or not wanted."""
+        return self.taken_by is None or (self.taken_by() is not None and not self.is_over)
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         try:

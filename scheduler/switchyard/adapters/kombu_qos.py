@@ -31,6 +31,8 @@ class QoS(kombu_redis.QoS):
     def append(self, message: Message, delivery_tag: str) -> None:
         """Note a message that was handed out."""
         if self.channel.consuming.holds(delivery_tag):
+            # The task may end after this channel: what giving it back takes is kept where claims are.
+            self.channel.consuming.keep(delivery_tag, message)
             virtual.QoS.append(self, message, delivery_tag)
         else:
             super().append(message, delivery_tag)
@@ -50,7 +52,7 @@ class QoS(kombu_redis.QoS):
         elif not requeue:
             self.ack(delivery_tag)
         else:
-            self.channel.consuming.give_back(delivery_tag, self._delivered[delivery_tag])
+            self.channel.consuming.give_back(delivery_tag)
             self.forget(delivery_tag)
 
     def restore_unacked(self, client: Any = None) -> None:

@@ -65,7 +65,10 @@ class Consuming(Protocol):
     def settle(self, tag: str) -> None:
         """A message of ours is done."""
 
-    def give_back(self, tag: str, message: Message) -> None:
+    def keep(self, tag: str, message: Message) -> None:
+        """A message of ours was handed to the consumer."""
+
+    def give_back(self, tag: str) -> None:
         """A message of ours was rejected, to be delivered again."""
 
     def refuse(self, tag: str, reason: str, callers_know: bool) -> None:

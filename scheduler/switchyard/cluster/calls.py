@@ -108,6 +108,7 @@ def settle(keys: Keys, name: str, epoch: str, receipts: Sequence[str]) -> Call:
         keys.orphans(epoch),
         keys.events,
         keys.counters,
+        keys.bell(name),
     ]
     return Call("cluster/settle", touched, [epoch, name, *receipts])
 

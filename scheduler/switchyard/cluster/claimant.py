@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -19,6 +18,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from switchyard.adapters.redis_client import Argument, RawConnection, send_all
 from switchyard.cluster import calls
 from switchyard.cluster.finished import Finished
+from switchyard.cluster.held import Held, HeldMessages
 from switchyard.cluster.replies import Settlement
 from switchyard.cluster.sources import Sources
 from switchyard.cluster.state import State
@@ -35,15 +35,6 @@ class _Sent(Enum):
     SETTLE = 1
     CLAIM = 2
     BELL = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A claimed message that this process has: its task (None: not measured), its queue, since when."""
-
-    task: str | None
-    queue: str
-    since: float
 
 
 class Claimant:
@@ -69,9 +60,10 @@ class Claimant:
         self.claim_next = True
         self.stopped = False
         self.possible_duplicates = 0
+        self.newest = 0
         self.finished = Finished()
         self.on_fenced: Callable[[], None] = lambda: None
-        self._held: dict[str, _Held] = {}
+        self.held = HeldMessages()
         self._to_settle = Unsettled()
         self._to_give_back: deque[Callable[[], object]] = deque()
         self._settling: list[Batch] = []
@@ -148,6 +140,7 @@ class Claimant:
             self.claim_next = True
         else:
             claimed = calls.read_claimed(reply)
+            self.newest = max([self.newest, *(int(claim.receipt) for claim in claimed.claims)])
             self.claim_next = len(claimed.claims) == self._asked
             if claimed.answer == "fenced":
                 self._fenced(self._claim_epoch)
@@ -180,21 +173,23 @@ class Claimant:
 
     def hold(self, tag: str, task: str | None, queue: str) -> None:
         """A claimed message was handed to the consumer. ``task`` names it if its run time shall count."""
-        self._held[tag] = _Held(task, queue, self._clock())
+        self.held.add(tag, Held(task, queue, self._clock()))
 
     @property
-    def held(self) -> int:
-        """How many messages this process has that are neither settled nor released."""
-        return len(self._held)
+    def accounted(self) -> int:
+        """How many claims this process knows of: held, or on their way to be settled."""
+        return len(self.held) + len(self._to_settle) + sum(len(receipts) for _, receipts in self._settling)
 
-    def holds(self, tag: str) -> bool:
-        """Whether this message is one of ours and not settled or released yet."""
-        return tag in self._held
+    def accounts_for(self, tag: str) -> bool:
+        """Whether this process knows of this claim."""
+        epoch, receipt = epoch_and_receipt(tag)
+        under_way = any(of == epoch and receipt in receipts for of, receipts in tuple(self._settling))
+        return tag in self.held or under_way or tag in self._to_settle.tags()
 
     def settle(self, tag: str) -> None:
         """The task is done for good. Sent with the next claim, or by :meth:`flush`."""
-        held = self._held.pop(tag)
-        self.finished.add(held.queue, held.task, self._clock() - held.since)
+        if (held := self.held.drop(tag)) is not None:
+            self.finished.add(held.queue, held.task, self._clock() - held.since)
         self._to_settle.add(tag)
 
     def release(self, tags: Sequence[str], messages: Sequence[str] | None = None, front: bool = True) -> None:
@@ -203,16 +198,26 @@ class Claimant:
         What can't be given back now, because the connection broke, :meth:`flush` tries again.
         """
         for tag in tags:
-            self._held.pop(tag, None)
+            self.held.drop(tag)
         texts = messages or [""] * len(tags)
         pairs = [(epoch_and_receipt(tag)[1], text) for tag, text in zip(tags, texts, strict=True)]
         self._give_back(lambda: self.state.release(self.name, self.epoch, pairs, front))
 
     def crashed(self, tag: str, message: str) -> None:
         """A pool process died running this task: give it back as ``message``, or up after too many deaths."""
-        self._held.pop(tag, None)
+        self.held.drop(tag)
         epoch, receipt = epoch_and_receipt(tag)
         self._give_back(lambda: self.state.crash(self.name, epoch, receipt, message, self.max_deliveries))
+
+    def forget(self, tag: str) -> None:
+        """Nothing in this process knows this claim any more: give it back; if it was held, with a death."""
+        held = self.held.drop(tag)
+        epoch, receipt = epoch_and_receipt(tag)
+        if held is None:
+            self.state.release(self.name, epoch, [(receipt, "")])
+        else:
+            self.state.crash(self.name, epoch, receipt, "", self.max_deliveries)
+        self.claim_next = True
 
     def _give_back(self, operation: Callable[[], object]) -> None:
         self._to_give_back.append(operation)
@@ -226,7 +231,7 @@ class Claimant:
 
     def bury(self, tag: str, reason: str, tell: bool) -> None:
         """Set a message aside that can't be run. ``tell`` its callers, if nobody else has."""
-        self._held.pop(tag, None)
+        self.held.drop(tag)
         epoch, receipt = epoch_and_receipt(tag)
         self._give_back(lambda: self.state.bury(self.name, epoch, receipt, reason, tell))
 
@@ -249,9 +254,9 @@ class Claimant:
     def forget_all_but(self, running: Collection[str]) -> None:
         """After a lost connection: keep claims whose tasks run or are to be settled, release the others."""
         self.connected()
-        for tag in [tag for tag in self._held if tag not in running]:
-            del self._held[tag]
-        kept = {*self._held, *self._to_settle}
+        for tag in [tag for tag in self.held.tags() if tag not in running]:
+            self.held.drop(tag)
+        kept = {*self.held.tags(), *self._to_settle}
         receipts = sorted(self.state.claimed_receipts(self.name), key=int)
         self.release(
             [tag for tag in (tag_of(self.epoch, receipt) for receipt in receipts) if tag not in kept]

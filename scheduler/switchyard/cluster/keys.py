@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from switchyard.errors import ConfigurationError
 from switchyard.lua import Names
 
 #: Between a wait list's queue and its selector; a control character cannot occur in JSON.
@@ -17,7 +18,7 @@ SELECTOR_SEPARATOR = "\x1f"
 PRIORITY_SEPARATOR = "\x06\x16"
 
 #: What stands between the prefix and that which a key is for.
-NODE, INBOX, CLAIMS, BELL, IDLE = "node:", "inbox:", "claims:", "bell:", "idle:"
+NODE, INBOX, CLAIMS, BELL, IDLE, ORDER = "node:", "inbox:", "claims:", "bell:", "idle:", "order:"
 ORPHANS, DEAD, ANNOUNCING, WAIT = "orphans:", "dead:", "announcing:", "wait:"
 GRANT, LINE, WAITERS, TURN, FLIGHT = "grant:", "line:", "waiters:", "turn:", "flight:"
 
@@ -170,6 +171,15 @@ class Keys:
         """Hash: receipt -> entry that the node holds and has not settled."""
         return f"{self.prefix}{CLAIMS}{name}"
 
+    def order(self, name: str) -> str:
+        """Sorted set, while a node with many claims is reaped: their receipts."""
+        return f"{self.prefix}{ORDER}{name}"
+
+    @property
+    def unfinished(self) -> str:
+        """Set: fenced nodes with tasks that are not given back yet."""
+        return self.prefix + "unfinished"
+
     def bell(self, name: str) -> str:
         """List: a node blocks on it; it never holds a task."""
         return f"{self.prefix}{BELL}{name}"
@@ -219,3 +229,13 @@ class Keys:
     def queue_of(self, home: str) -> str:
         """The queue that a shared queue's list or a wait list belongs to."""
         return self.list_of(home).partition(PRIORITY_SEPARATOR)[0]
+
+
+def checked_queue(keys: Keys, queue: str) -> str:
+    """The queue's name, if no list of its could be a key of ours. Raises ConfigurationError."""
+    own = keys.prefix.removeprefix(keys.global_prefix)
+    if queue.startswith(own):
+        raise ConfigurationError(
+            f"queue {queue!r} is in the key space of Switchyard, {own}; give it another name"
+        )
+    return queue

@@ -7,7 +7,7 @@ from typing import Any
 
 from redis import Redis
 
-from switchyard.cluster.decoding import shown, text, texts
+from switchyard.cluster.decoding import number, shown, text, texts
 from switchyard.cluster.keys import PLACED, Keys
 from switchyard.cluster.layout import LAYOUT
 from switchyard.cluster.replies import (
@@ -28,8 +28,12 @@ from switchyard.cluster.strangers import Rows, Stranger, read_rows
 from switchyard.cluster.wait_lists import WaitList, read_wait_lists
 from switchyard.models import Counters, DeadTask, Event, Node
 
-#: Entries that one script call looks at or moves at most: about a millisecond of the server's time.
+#: Entries that one script call looks at at most: about a millisecond of the server's time.
 BATCH = 500
+#: Nodes that one script call reads at most, or a few more: some 40 ms of the server's time.
+SNAPSHOT_MAX = 1000
+#: Bytes of entries that one script call looks at or moves at most, but for one entry: some milliseconds.
+BATCH_BYTES = 500_000
 #: Batches that one method call runs at most, so that every loop here ends.
 MAX_BATCHES = 20_000
 
@@ -59,8 +63,16 @@ class Reads:
     def nodes(self) -> Rows[Node]:
         """Every node with its exact outstanding, those lost within the last hour, and what is no node."""
         k = self.keys
-        now, *rows = self.runner.run("cluster/snapshot", [k.nodes, k.lost], [k.prefix, *NODE_FIELDS])
-        return read_rows("node", ((row[0], row) for row in rows), lambda row: read_node(now, row))
+        found: dict[Any, Any] = {}
+        now, up, lost = 0, "0", "0"
+        for _ in range(MAX_BATCHES):
+            args: list[Any] = [k.prefix, up, lost, SNAPSHOT_MAX, *NODE_FIELDS]
+            now, up, lost, *rows = self.runner.run("cluster/snapshot", [k.nodes, k.lost], args)
+            # A scan may come by a node twice, and one may be lost between two pages.
+            found.update((row[0], row) for row in rows if row[2] == b"up" or row[0] not in found)
+            if not (up or lost):
+                break
+        return read_rows("node", found.items(), lambda row: read_node(now, row))
 
     def snapshot(self) -> list[Node]:
         """Those of :meth:`nodes` that can be read."""
@@ -87,6 +99,14 @@ class Reads:
             pipeline.hscan(self.keys.node(name), 0, match=f"{PLACED}*", count=1000)
         replies = pipeline.execute()
         return {name: read_placed(fields) for name, (_, fields) in zip(names, replies, strict=True)}
+
+    def forgotten(self, names: Sequence[str]) -> dict[str, int]:
+        """How many claims these nodes said that nothing in them knows. One round trip."""
+        pipeline = self.client.pipeline(transaction=False)
+        for name in names:
+            pipeline.hget(self.keys.node(name), "forgotten")
+        said = [shown(value or b"") for value in pipeline.execute(raise_on_error=False)]
+        return {name: int(number(value)) for name, value in zip(names, said, strict=True)}
 
     def dead(self, receipt: str) -> DeadTask | None:
         """One task that was given up on; None if there is no such, or it can't be read."""
@@ -118,13 +138,15 @@ class Reads:
             receipt for receipt in texts(self.client.hkeys(self.keys.claims(name))) if receipt.isdecimal()
         ]
 
-    def depths(self, names: Sequence[str]) -> dict[str, tuple[list[Depth], list[Depth]]]:
-        """The placed and the claimed tasks of these nodes by home; a home may come more than once.
+    def depths(self, names: Sequence[str], claims: bool = True) -> dict[str, tuple[list[Depth], list[Depth]]]:
+        """The placed and, unless not asked for, the claimed tasks of these nodes by home.
+
+        A home may come more than once.
 
         In batches for all of them together: one round trip unless a node has more than BATCH tasks.
         """
         found: dict[str, tuple[list[Depth], list[Depth]]] = {name: ([], []) for name in names}
-        places = dict.fromkeys(names, (0, "0"))
+        places = dict.fromkeys(names, (0, "0" if claims else ""))
         for _ in range(MAX_BATCHES):
             if not places:
                 break
@@ -139,13 +161,24 @@ class Reads:
         return found
 
     def _depth_call(self, name: str, at: int, cursor: str) -> tuple[list[str], list[str | int]]:
-        return [self.keys.inbox(name), self.keys.claims(name)], [at, cursor, BATCH]
+        return [self.keys.inbox(name), self.keys.claims(name)], [at, cursor, BATCH, BATCH_BYTES]
 
     def size(self, lists: Sequence[str]) -> int:
         """Tasks that wait for the queue with these lists of kombu's: on them, on wait lists, in inboxes."""
-        k = self.keys
-        keys = [k.nodes, k.waiting, *map(k.shared, lists)]
-        return int(self.runner.run("cluster/size", keys, [k.prefix, *lists]))
+        homes = {self.keys.shared(name) for name in lists}
+        homes |= {key for key in self.wait_lists() if self.keys.list_of(key) in lists}
+        names = self.node_names()
+        pipeline = self.client.pipeline(transaction=False)
+        for home in homes:
+            pipeline.llen(home)
+        for name in names:
+            pipeline.zcard(self.keys.inbox(name))
+        # What is of another type than ours is a stranger, and has none of our tasks.
+        counts = [count if isinstance(count, int) else 0 for count in pipeline.execute(raise_on_error=False)]
+        waiting, inboxes = counts[: len(homes)], counts[len(homes) :]
+        busy = [name for name, count in zip(names, inboxes, strict=True) if count]
+        placed = [depth for depths, _ in self.depths(busy, claims=False).values() for depth in depths]
+        return sum(waiting) + sum(depth.count for depth in placed if depth.home in homes)
 
     def wait_rows(self) -> Rows[WaitList]:
         """The wait lists that tasks were left on, and what is no name of one."""

@@ -48,15 +48,31 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Where a node's heartbeats have come to in looking through the wait lists, a part at a time.
+
+    ``at`` is when the last one was, in ms by the server's clock, ``cursor`` that of the scan ("0" where it
+    begins and ends), ``most`` how many lists each is told of at most, or twice that.
+    """
+
+    at: int = 2**53
+    cursor: str = "0"
+    most: int = 25
+
+
+@dataclass(frozen=True, slots=True)
 class Renewal:
     """The answer to a heartbeat. ``overdue`` nodes want reaping, and callers of the tasks ``given_up``
-    (receipts) want to be told."""
+    (receipts) want to be told. ``waiting`` are some of the wait lists with work, ``look`` is for the next
+    heartbeat, ``claims`` how many the node holds as far as the server knows."""
 
     fenced: bool
     state: NodeState = NodeState.UP
     overdue: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
+    look: Look = Look()
+    claims: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +87,12 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """What a reap did: tasks given back, tasks given up."""
+    """What a reap did: tasks given back, tasks given up, and whether there is ``more`` to do."""
 
     alive: bool
     restored: int = 0
     given_up: int = 0
+    more: bool = False
 
 
 class Crash(IntEnum):
@@ -125,7 +142,8 @@ def read_node(now_ms: int, row: Sequence[Any]) -> Node:
     field = dict(zip(NODE_FIELDS, (text(value or b"") for value in values), strict=True))
     lease = int(field["lease"] or 0) / 1000
     left = (float(at) - now_ms) / 1000
-    alive = registered == b"up" and left > 0
+    # A deadline further ahead than two leases is from before the clock was set back.
+    alive = registered == b"up" and left > 0 and not 0 < 2 * lease < left
     return Node(
         name=text(name),
         state=read_state(field["state"]) if alive else NodeState.LOST,
@@ -136,7 +154,7 @@ def read_node(now_ms: int, row: Sequence[Any]) -> Node:
         queues=_NAMES.validate_json(field["queues"] or "[]"),
         labels=_TEXTS.validate_json(field["labels"] or "{}"),
         load=_read_load(field["load"] or "{}"),
-        lease_age=round(lease - left, 3),
+        lease_age=round(max(lease - left, 0.0), 3),
         lease_left=round(max(left, 0.0), 3) if alive else 0.0,
         hostname=field["hostname"],
         pid=int(field["pid"] or 0),
@@ -175,7 +193,7 @@ def read_dead(receipt: str, fields: Mapping[Any, Any]) -> DeadTask | None:
         reason=text(entry["reason"]),
         at=int(entry["at"]) / 1000,
         deaths=int(entry["deaths"]),
-        nodes=tuple(name for name in text(entry["nodes"]).split("\n") if name),
+        nodes=tuple(name.strip() for name in text(entry["nodes"]).split("\n") if name),
     )
 
 

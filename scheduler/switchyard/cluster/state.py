@@ -6,14 +6,17 @@ a method raises or its operation took place, with the usual doubt when the conne
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from switchyard.cluster import calls, layout
 from switchyard.cluster.decoding import shown, texts
-from switchyard.cluster.reads import BATCH, MAX_BATCHES, Reads
+from switchyard.cluster.reads import BATCH_BYTES, MAX_BATCHES, Reads
 from switchyard.cluster.replies import (
     Claimed,
     Crash,
+    Look,
     Reaped,
     Registration,
     Renewal,
@@ -22,10 +25,16 @@ from switchyard.cluster.replies import (
 )
 from switchyard.models import NodeState, Placed, Placement, Tick
 
+#: A heartbeat without an earlier one.
+FIRST_LOOK = Look()
 #: How long a lost node stays on display and its late settles are understood, in ms (one hour).
 REMEMBER_MS = 3_600_000
-#: Claims that one release may carry.
-RELEASE_MAX = 250
+#: For how long in ms nodes leave a dead one to a node that began to reap it and took no step since.
+REAPER_MS = 2000
+#: What a reap says instead of how many it moved.
+_ALIVE, _ANOTHERS = -1, -2
+#: Tasks that one script call moves or throws away at most: some 5 ms of the server's time.
+MOVE_MAX = 200
 #: Seconds in which a node must have told a caller that its task was given up, before another tries.
 ANNOUNCE_S = 30
 
@@ -66,20 +75,33 @@ class State(Reads):
         queues: Sequence[str],
         fields: Mapping[str, str | int],
         outage_ms: int | None = None,
+        look: Look = FIRST_LOOK,
     ) -> Renewal:
         """Prolong a lease and publish the node's load.
 
         ``outage_ms`` is how long the whole cluster must have been silent for an outage; a lease by default.
+        ``look`` is what the last heartbeat said of it.
         """
         k = self.keys
-        keys = [k.nodes, k.node(name), k.queues, k.waiting, k.unannounced, k.watch]
-        args: list[str | bytes | int] = [name, epoch, lease_ms, outage_ms or lease_ms]
+        keys = [
+            k.nodes,
+            k.node(name),
+            k.queues,
+            k.waiting,
+            k.unannounced,
+            k.watch,
+            k.unfinished,
+            k.claims(name),
+        ]
+        args: list[str | bytes | int] = [name, epoch, lease_ms, outage_ms or lease_ms, k.prefix]
+        args += [look.at, look.cursor, look.most]
         args += [len(queues), *queues, *_flat(fields)]
         reply = self.runner.run("cluster/renew", keys, args)
         if reply[0] == b"fenced":
             return Renewal(fenced=True)
         overdue, waiting, given_up = (tuple(texts(part)) for part in reply[2:5])
-        return Renewal(False, _own_state(shown(reply[1])), overdue, waiting, given_up)
+        next_look = Look(reply[5], shown(reply[6]), look.most)
+        return Renewal(False, _own_state(shown(reply[1])), overdue, waiting, given_up, next_look, reply[7])
 
     def drain(self, name: str, stopping: bool = False) -> int | None:
         """Take a node out of service; tasks given back, or None if there is no such node. In batches.
@@ -91,7 +113,9 @@ class State(Reads):
         keys = [k.nodes, k.node(name), k.inbox(name), k.waiting, k.events]
         total = 0
         for _ in range(MAX_BATCHES):
-            moved, left = self.runner.run("cluster/drain", keys, [name, k.prefix, BATCH, state])
+            moved, left = self.runner.run(
+                "cluster/drain", keys, [name, k.prefix, MOVE_MAX, BATCH_BYTES, state]
+            )
             if moved < 0:
                 return None
             total += moved
@@ -108,25 +132,45 @@ class State(Reads):
         k = self.keys
         return bool(self.runner.run("cluster/resume", [k.node(name), k.bell(name), k.events], [name]) > 0)
 
-    def reap(self, name: str, max_deliveries: int, epoch: str = "", left: bool = False) -> Reaped:
-        """Fence a node and give all that it had back. In batches.
+    def reap(
+        self,
+        name: str,
+        max_deliveries: int,
+        epoch: str = "",
+        left: bool = False,
+        reaper: str = "",
+        seconds: float = math.inf,
+    ) -> Reaped:
+        """Fence a node and give all that it had back. In batches, until ``seconds`` have passed.
 
-        Without ``epoch`` only if its lease ran out. ``left`` is a node's own farewell: nobody died.
+        Without ``epoch`` only if its lease ran out. ``left`` is a node's own farewell: nobody died. A
+        ``reaper`` that is named leaves a node to another one that is at it.
         """
         k = self.keys
         keys = [k.nodes, k.node(name), k.inbox(name), k.claims(name), k.bell(name)]
         keys += [k.lost, k.waiting, k.deaths, k.dead, k.events, k.unannounced, k.counters]
-        restored = given_up = 0
+        keys += [k.order(name), k.unfinished]
+        args: list[str | bytes | int] = [
+            name,
+            epoch,
+            "left" if left else "lost",
+            k.prefix,
+            MOVE_MAX,
+            BATCH_BYTES,
+        ]
+        args += [max_deliveries, REMEMBER_MS, reaper, REAPER_MS]
+        restored, given_up, more = 0, 0, 1
+        deadline = time.monotonic() + seconds
         for _ in range(MAX_BATCHES):
-            how = "left" if left else "lost"
-            args = (name, epoch, how, k.prefix, BATCH, max_deliveries, REMEMBER_MS)
             moved, buried, more = self.runner.run("cluster/reap", keys, args)
-            if moved < 0:
+            if moved == _ALIVE:
                 return Reaped(alive=True)
-            restored, given_up = restored + moved, given_up + buried
-            if not more:
+            if moved == _ANOTHERS:
                 break
-        return Reaped(False, restored, given_up)
+            restored, given_up = restored + moved, given_up + buried
+            if not more or time.monotonic() >= deadline:
+                break
+        return Reaped(False, restored, given_up, bool(more))
 
     def place(
         self, placement: Placement, queue: str, ahead: Sequence[str], priority: int, message: str | bytes
@@ -161,13 +205,16 @@ class State(Reads):
         """Give (receipt, changed message or '') back to their homes, oldest first. In batches."""
         k = self.keys
         keys = [k.nodes, k.node(name), k.claims(name), k.waiting, k.deaths]
-        released = 0
-        batches = [messages[i : i + RELEASE_MAX] for i in range(0, len(messages), RELEASE_MAX)]
-        for batch in reversed(batches) if front else batches:
+        released, left = 0, list(messages)
+        while left:
+            batch = left[-MOVE_MAX:] if front else left[:MOVE_MAX]
             flat = [part for message in batch for part in message]
-            released += self.runner.run(
-                "cluster/release", keys, [epoch, "front" if front else "back", k.prefix, *flat]
+            side = "front" if front else "back"
+            given, taken = self.runner.run(
+                "cluster/release", keys, [epoch, side, k.prefix, BATCH_BYTES, *flat]
             )
+            released += given
+            left = left[:-taken] if front else left[taken:]
         return released
 
     def crash(self, name: str, epoch: str, receipt: str, message: str, max_deliveries: int) -> Crash:
@@ -201,7 +248,12 @@ class State(Reads):
 
     def may_announce(self, receipt: str) -> bool:
         """Whether this node shall tell the callers; if it dies doing so, another may after half a minute."""
-        return bool(self.client.set(self.keys.announcing(receipt), 1, nx=True, ex=ANNOUNCE_S))
+        key = self.keys.announcing(receipt)
+        if self.client.set(key, 1, nx=True, ex=ANNOUNCE_S):
+            return True
+        if int(self.client.ttl(key)) > ANNOUNCE_S:  # the clock was set back since
+            self.client.expire(key, ANNOUNCE_S)
+        return False
 
     def announced(self, receipt: str) -> None:
         """The callers of a task given up on have been told."""
@@ -213,7 +265,9 @@ class State(Reads):
         for name in self.node_names() or [""]:
             at = 0
             for _ in range(MAX_BATCHES):
-                removed, at = self.runner.run("cluster/purge", [self.keys.inbox(name), *lists], [at, BATCH])
+                removed, at = self.runner.run(
+                    "cluster/purge", [self.keys.inbox(name), *lists], [at, MOVE_MAX, BATCH_BYTES]
+                )
                 gone += removed
                 if at < 0:
                     break

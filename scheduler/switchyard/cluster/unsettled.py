@@ -31,6 +31,13 @@ class Unsettled:
     def __bool__(self) -> bool:
         return bool(self._tags)
 
+    def __len__(self) -> int:
+        return len(self._tags)
+
+    def tags(self) -> set[str]:
+        """Those that are there now. Any thread may ask."""
+        return set(self._tags.copy())
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._tags)
 

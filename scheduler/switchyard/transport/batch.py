@@ -115,7 +115,7 @@ class Placements:
     def refused(self, replies: Sequence[Any]) -> list[Tick]:
         """Of the ticks that were written, those that had been sent before; ``replies`` are the pipeline's."""
         answered = zip(self._ticks, replies, strict=True)
-        return [ticks[number - 1] for ticks, reply in answered if ticks for number in reply]
+        return [ticks[number - 1] for ticks, reply in answered if ticks for number in reply[3]]
 
     def _call(self, call: Call, ticks: Sequence[Tick]) -> None:
         known = operation(call.operation)

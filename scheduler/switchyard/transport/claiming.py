@@ -63,7 +63,7 @@ class Claiming:
     @property
     def held(self) -> int:
         """How many claimed messages this process has."""
-        return 0 if self._claimant is None else self._claimant.held
+        return 0 if self._claimant is None else len(self._claimant.held)
 
     def start(self, connection: Any, queues: tuple[str, ...], room: int | None) -> None:
         """Claim up to ``room`` messages, or wait on the bell."""
@@ -83,17 +83,23 @@ class Claiming:
 
     def holds(self, tag: str) -> bool:
         """Whether this is a claim of this node that is not settled or released yet."""
-        return self._claimant is not None and self._claimant.holds(tag)
+        return self._claimant is not None and tag in self._claimant.held
 
     def settle(self, tag: str) -> None:
         """Settle a claimed message; the round trip is shared with others."""
         if self._claimant is not None:
             self._claimant.settle(tag)
 
-    def give_back(self, tag: str, message: Message) -> None:
+    def keep(self, tag: str, message: Message) -> None:
+        """Keep a message that was handed to the consumer until its task is done, even past this channel."""
+        if self._claimant is not None:
+            self._claimant.held.keep(tag, message)
+
+    def give_back(self, tag: str) -> None:
         """Give a message back to the end of its queue, as kombu does; a death is counted."""
         claimant = self._claimant
-        if claimant is None:
+        message: Message | None = None if claimant is None else claimant.held.message(tag)
+        if claimant is None or message is None:
             return
         text = dumps(redelivered(message.as_sent))
         if message.process_died:
@@ -103,7 +109,7 @@ class Claiming:
 
     def refuse(self, tag: str, reason: str, callers_know: bool) -> None:
         """Set a message aside if it is one of ours: nobody can run it."""
-        if self._claimant is not None and self._claimant.holds(tag):
+        if self._claimant is not None and tag in self._claimant.held:
             self._claimant.bury(tag, reason, tell=not callers_know)
             self._channel.forget(tag)
 

@@ -11,6 +11,7 @@ from kombu.utils.json import dumps
 
 from switchyard.adapters.kombu_message import Payload
 from switchyard.adapters.kombu_sides import RedisChannel
+from switchyard.cluster.keys import checked_queue
 from switchyard.cluster.state import State
 from switchyard.placement.request import PLACEMENT, PlacementRequest
 from switchyard.transport.batch import DRAFTS, Draft, Letter, Placements
@@ -27,7 +28,8 @@ class Placing:
         self._channel = channel
 
     def put(self, queue: str, message: Payload, batch: Placements | None) -> Payload | None:
-        """Place a message, or return it as kombu shall put it."""
+        """Place a message, or return it as kombu shall put it. Raises ConfigurationError."""
+        checked_queue(self.state().keys, queue)
         request, drafts, message = _split(message)
         # A queue that expires lives and dies with its one list; an inbox would outlive it.
         if request is not None and self._channel.expires(queue):

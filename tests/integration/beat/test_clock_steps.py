@@ -13,8 +13,8 @@ from switchyard.beat.leader import Leader
 from switchyard.beat.leadership import announce, leadership
 from switchyard.models import Tick
 
+from tests.integration.clocks import SteppedServer, stepped_server
 from tests.support.beat import Bed, noop
-from tests.support.clocks import SteppedServer, stepped_server
 from tests.support.waiting import wait_until
 
 HOUR = 3600.0

@@ -7,6 +7,7 @@ published is in exactly one place, tasks keep their order, and whoever is idle i
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 from switchyard.cluster import calls
+from switchyard.cluster import state as cluster_state
 from switchyard.cluster.decoding import texts
 from switchyard.cluster.replies import Crash
 from switchyard.models import Placement, Selector, Tick
@@ -104,7 +106,8 @@ class Machine(RuleBasedStateMachine):
         before = [client.llen(name) for name in lists_ahead(queue, step)]
         idle = set(texts(client.smembers(keys.idle(queue)))) & self._up()
         call = calls.place(keys, placement, queue, lists_ahead(queue, step), step, messages)
-        taker, outstanding, left = self.state.runner.call(calls.tick(keys, call, ticks) if ticks else call)
+        reply = self.state.runner.call(calls.tick(keys, call, ticks) if ticks else call)
+        taker, outstanding, left = reply[:3]
         if taker > 0 and placement.bounded:
             assert outstanding <= self.limits[placement.candidates[taker - 1]]
             assert sum(before) == 0, "a task overtook those on the shared queue"
@@ -199,15 +202,31 @@ class Machine(RuleBasedStateMachine):
         assert self.state.bury(name, epoch, receipt, "why") == (self.cluster.epochs.get(name) == epoch)
 
     @precondition(lambda self: self.cluster.epochs)
-    @rule(which=WHICH)
-    def die(self, which: int) -> None:
-        """A lease runs out, and somebody reaps; what the process still sends comes from a ghost."""
+    @rule(which=WHICH, whole=st.booleans())
+    def die(self, which: int, whole: bool) -> None:
+        """A lease runs out, and somebody reaps, or dies over it; what it still sends comes from a ghost."""
         name = self._living(which)
         assert self.state.reap(name, MAX_DELIVERIES).alive, "a lease that runs was taken away"
         self.model.moved.update(self.model.in_inbox(name))
         self.cluster.expire(name)
-        assert not self.state.reap(name, MAX_DELIVERIES).alive
+        assert not self.state.reap(name, MAX_DELIVERIES, seconds=math.inf if whole else 0).alive
         self.model.gone(name)
+
+    @rule(name=NAMES, reaper=st.sampled_from(["", "b"]))
+    def go_on_reaping(self, name: str, reaper: str) -> None:
+        """Somebody takes a dead node's reap a step further."""
+        if name not in self.cluster.epochs:
+            self.state.reap(name, MAX_DELIVERIES, reaper=reaper, seconds=0)
+
+    @precondition(lambda self: self._owners())
+    @rule(which=WHICH, running=st.integers(0, 3))
+    def heartbeat(self, which: int, running: int) -> None:
+        """A node says what it knows and what of it runs; a ghost is told that it is one."""
+        name, epoch = self._owner(which)
+        held = sorted(self.model.held[name, epoch], key=int)
+        said = {"running": " ".join(held[:running]), "known": held[-1]}
+        renewal = self.state.renew(name, epoch, LEASE_MS, NODES[name], said)
+        assert renewal.fenced == (self.cluster.epochs.get(name) != epoch)
 
     @precondition(lambda self: self.cluster.epochs)
     @rule(which=WHICH)
@@ -302,9 +321,10 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(7200)
-def test_invariants_hold_whatever_happens(server: Server) -> None:
+def test_invariants_hold_whatever_happens(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some order of joins, deaths, claims and settlements would lose, double, strand or overtake a task."""
     Machine.server = server
+    monkeypatch.setattr(cluster_state, "MOVE_MAX", 2)  # so that whatever goes in steps takes some
     # Fewer than a plain test is given: an example is forty steps here.
     run_machine(
         Machine,

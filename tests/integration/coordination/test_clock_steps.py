@@ -8,7 +8,7 @@ import pytest
 from switchyard.cluster.keys import Keys
 from switchyard.coordination.voter import Voter
 
-from tests.support.clocks import SteppedServer, stepped_server
+from tests.integration.clocks import SteppedServer, stepped_server
 from tests.support.waiting import wait_until
 
 HOUR = 3600.0

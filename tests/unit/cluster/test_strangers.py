@@ -14,6 +14,7 @@ from switchyard.cluster.depths import published_at
 from switchyard.cluster.keys import Keys
 from switchyard.cluster.replies import (
     NODE_FIELDS,
+    Renewal,
     read_counters,
     read_dead,
     read_event,
@@ -21,7 +22,7 @@ from switchyard.cluster.replies import (
     read_placed,
 )
 from switchyard.cluster.strangers import read_rows
-from switchyard.cluster.wait_lists import lists_for, read_wait_lists
+from switchyard.cluster.wait_lists import WaitLists, read_wait_lists
 from switchyard.models import DeadTask, Node, Selector
 
 SOUND = {
@@ -144,7 +145,9 @@ def test_a_wait_list_that_asks_for_more_than_we_know_is_not_ours() -> None:
     keys = Keys()
     mine = keys.wait("q", Selector(labels=(("gpu", "h100"),)).dumps())
     later = keys.wait("q", '{"labels": {}, "node": null, "knows": "abc"}')
-    assert lists_for(keys, [mine, later, "junk"], {"q"}, "a", {"gpu": "h100"}) == ((0, mine),)
+    lists = WaitLists(keys, "a", {"gpu": "h100"})
+    assert len(lists.learn(Renewal(False, waiting=(mine, later, "junk")))) == 2
+    assert lists.mine({"q"}) == ((0, mine),)
 
 
 @given(BYTES)

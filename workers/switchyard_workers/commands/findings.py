@@ -122,6 +122,7 @@ def _cluster(state: State) -> Iterator[Finding]:
     yield persistence(state)
     nodes, depths = state.snapshot(), queue_depths(state)
     yield from _each_node(nodes)
+    yield from forgotten_claims(state, nodes)
     yield from _each_queue(nodes, depths)
     yield dead_tasks(state)
     yield from strangers(state)
@@ -195,6 +196,16 @@ def _each_node(nodes: list[Node]) -> Iterator[Finding]:
             yield Finding("nodes", Level.INFO, finding, f"switchyard resume {node.name}")
     if up := sorted(node.name for node in nodes if node.state is NodeState.UP):
         yield Finding("nodes", Level.OK, f"up: {', '.join(up)}")
+
+
+def forgotten_claims(state: State, nodes: list[Node]) -> Iterator[Finding]:
+    """Claims that nothing in their node knows."""
+    names = [node.name for node in nodes if node.state is not NodeState.LOST]
+    for name, count in sorted(state.forgotten(names).items()):
+        if count:
+            finding = f"node {name} holds {count} claims that nothing in it knows any more"
+            mend = "it gives them back within a lease; see its log for what failed, restart it if they stay"
+            yield Finding("nodes", Level.PROBLEM, finding, mend)
 
 
 def _lost(node: Node) -> Finding:

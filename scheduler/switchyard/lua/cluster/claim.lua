@@ -7,12 +7,14 @@
 --
 -- Invariant 1: a message goes from its list or inbox to the claims in this script; it is never only in a
 -- process. Invariant 3: a fenced node gets nothing. Invariant 4: a node that got less than it asked for is
--- in the idle sets, so that the next task left on a shared queue rings its bell.
+-- in the idle sets, so that the next task left on a shared queue rings its bell. Invariant 8: a node holds one
+-- suspect at a time, a task that two nodes or more died with, so that those which died together do not die together
+-- again: until it is settled, which rings for the next, or for 10 s, and four times as long for each further death.
 --
 -- include: deaths_in, digits, home_and_message, next_number, now_ms, pack_entry, receipt_and_entry
 
 local node, inbox, claims, name, now = KEYS[1], KEYS[2], KEYS[3], ARGV[1], now_ms()
-local held = redis.call('HMGET', node, 'epoch', 'state', 'idle')
+local held = redis.call('HMGET', node, 'epoch', 'state', 'idle', 'suspect', 'cleared at')
 if held[1] ~= ARGV[2] then return {'fenced'} end
 if held[2] ~= 'up' then return {'draining'} end
 
@@ -20,9 +22,13 @@ local want = tonumber(ARGV[3])
 local answer = {'ok'}
 local died = redis.call('EXISTS', KEYS[5]) == 1
 
-local function keep(receipt, entry, home, message)
+-- The deaths of an entry, as deaths_in reads them.
+local function lines_of(entry)
+  return died and redis.call('HGET', KEYS[5], redis.sha1hex(entry)) or ''
+end
+
+local function keep(receipt, entry, home, message, lines)
   redis.call('HSET', claims, receipt, entry)
-  local lines = died and redis.call('HGET', KEYS[5], redis.sha1hex(entry)) or ''
   answer[#answer + 1] = receipt
   answer[#answer + 1] = deaths_in(lines)
   answer[#answer + 1] = home
@@ -30,22 +36,45 @@ local function keep(receipt, entry, home, message)
   want = want - 1
 end
 
+-- A suspect that has run for a while clears itself: others need not wait for the end of a long task.
+local holds_suspect = died and held[4] and now < tonumber(held[5] or 0) and redis.call('HEXISTS', claims, held[4]) == 1
+
 if want > 0 then
   local popped = redis.call('ZPOPMIN', inbox, want)
   for i = 1, #popped, 2 do
     local receipt, entry = receipt_and_entry(popped[i])
-    keep(receipt, entry, home_and_message(entry))
+    local home, message = home_and_message(entry)
+    keep(receipt, entry, home, message, lines_of(entry))
   end
 end
 
+-- Up to `count` messages from a list become claims; how many. Those that must not go here now stay in front; a
+-- hundred of them at most are looked past.
 local function take(list, count)
-  local messages = redis.call('RPOP', list, count)
-  if not messages then return 0 end
-  local receipt = next_number(KEYS[4], #messages, now)
-  for i, message in ipairs(messages) do
-    keep(digits(receipt + i - 1), pack_entry(list, message), list, message)
+  local taken, passed = 0, {}
+  while taken < count and #passed < 100 do
+    local messages = redis.call('RPOP', list, count - taken)
+    if not messages then break end
+    local receipt = next_number(KEYS[4], #messages, now)
+    for i, message in ipairs(messages) do
+      local entry, number = pack_entry(list, message), digits(receipt + i - 1)
+      local lines = lines_of(entry)
+      local deaths = lines == '' and 0 or deaths_in(lines)
+      local suspect = deaths >= 2
+      if suspect and holds_suspect then
+        passed[#passed + 1] = message
+      else
+        if suspect then
+          holds_suspect = true
+          redis.call('HSET', node, 'suspect', number, 'cleared at', now + 10000 * 4 ^ (deaths - 2))
+        end
+        keep(number, entry, list, message, lines)
+        taken = taken + 1
+      end
+    end
   end
-  return #messages
+  for i = #passed, 1, -1 do redis.call('RPUSH', list, passed[i]) end
+  return taken
 end
 
 local first = 6 + tonumber(ARGV[4])

@@ -1,20 +1,20 @@
 -- Throws away the tasks of some lists: the lists themselves and a batch of one node's inbox.
 --
 -- KEYS  1 inbox, then the lists
--- ARGV  1 where to go on in the inbox  2 how many at most
+-- ARGV  1 where to go on in the inbox  2 how many entries at most in this call  3 how many bytes of them
 -- Returns {how many were thrown away, next place in the inbox or -1}
 --
--- include: home_of, members_of, receipt_and_entry
+-- include: home_of, members_within, receipt_and_entry
 
 local gone, homes = 0, {}
 for i = 2, #KEYS do
   homes[KEYS[i]] = true
   gone = gone + redis.call('LLEN', KEYS[i])
-  redis.call('DEL', KEYS[i])
+  redis.call('UNLINK', KEYS[i]) -- the server frees its memory beside its work
 end
 
-local at, batch = tonumber(ARGV[1]), tonumber(ARGV[2])
-local members = members_of(KEYS[1], at, at + batch - 1)
+local at = tonumber(ARGV[1])
+local members = members_within('ZRANGE', KEYS[1], at, tonumber(ARGV[2]), tonumber(ARGV[3]))
 local kept = 0
 for _, member in ipairs(members) do
   local _, entry = receipt_and_entry(member)
@@ -24,4 +24,5 @@ for _, member in ipairs(members) do
     kept = kept + 1
   end
 end
-return {gone, #members == batch and at + kept or -1}
+at = at + kept
+return {gone, #members > 0 and at < redis.call('ZCARD', KEYS[1]) and at or -1}

@@ -11,18 +11,19 @@
 --
 -- Invariant 3: an epoch is given out once, and never while another lease on the name is alive.
 --
--- include: add_event, describe_node, digits, layout_of, next_number, now_ms
+-- include: add_event, describe_node, digits, layout_of, is_ahead, next_number, now_ms
 
 local layout = layout_of(KEYS[9], KEYS[5], ARGV[5])
 if layout ~= ARGV[5] then return {'layout', layout} end
 
 local nodes, node, name, incarnation = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 local now = now_ms()
-local held = redis.call('HMGET', node, 'epoch', 'incarnation', 'hostname', 'pid')
+local held = redis.call('HMGET', node, 'epoch', 'incarnation', 'hostname', 'pid', 'lease')
 local epoch, holder = held[1], held[2]
 
 local deadline = tonumber(redis.call('ZSCORE', nodes, name) or 0)
-if epoch and holder ~= incarnation and deadline > now and holder ~= ARGV[4] then
+local alive = deadline > now and not is_ahead(deadline, held[5], now)
+if epoch and holder ~= incarnation and alive and holder ~= ARGV[4] then
   return {'held', deadline - now, held[3] or '', held[4] or ''}
 end
 if epoch and holder ~= incarnation then

@@ -1,22 +1,25 @@
 -- A node gives claims back unsettled: rejected with requeue, left over at a reconnect, or never started.
 --
 -- KEYS  1 nodes  2 node  3 claims  4 waiting  5 deaths
--- ARGV  1 epoch  2 'front' or 'back' of their homes  3 prefix of our keys
---       4 ... receipt, message to write instead of the claimed one or '' ...; oldest first, 250 at most
--- Returns how many were given back; a fenced node gives back nothing.
+-- ARGV  1 epoch  2 'front' or 'back' of their homes  3 prefix of our keys  4 how many bytes at most, a message
+--       more than that  5 ... receipt, message to write instead of the claimed one or '' ...; oldest first, 200 at most
+-- Returns {how many were given back, how many of the pairs that took}, from the end if they go to the front; a
+-- fenced node gives back nothing.
 --
 -- Invariant 1: a claim goes and its message is back on its home in this script, or neither.
 -- Invariant 5: at the front they keep their order. A changed message keeps its count of deaths.
 --
 -- include: give_back, home_and_message, now_ms, pack_entry, ring_all
 
-if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] then return 0 end
+if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] then return {0, (#ARGV - 4) / 2} end
 local front = ARGV[2] == 'front'
-local from, to, step = 4, #ARGV - 1, 2
-if front then from, to, step = #ARGV - 1, 4, -2 end
+local from, to, step = 5, #ARGV - 1, 2
+if front then from, to, step = #ARGV - 1, 5, -2 end
 
-local now, released = now_ms(), 0
+local now, released, taken, bytes = now_ms(), 0, 0, tonumber(ARGV[4])
 for i = from, to, step do
+  if bytes <= 0 then break end
+  taken = taken + 1
   local entry = redis.call('HGET', KEYS[3], ARGV[i])
   if entry then
     local home, message = home_and_message(entry)
@@ -30,8 +33,8 @@ for i = from, to, step do
     end
     redis.call('HDEL', KEYS[3], ARGV[i])
     give_back(front and 'RPUSH' or 'LPUSH', home, message, KEYS[4], ARGV[3], now)
-    released = released + 1
+    released, bytes = released + 1, bytes - #entry
   end
 end
 if released > 0 then ring_all(KEYS[1], ARGV[3]) end
-return released
+return {released, taken}

@@ -1,6 +1,6 @@
 -- A node is done with these tasks for good: their claims go, many in one round trip.
 --
--- KEYS  1 node  2 claims  3 deaths  4 orphans of this epoch  5 events  6 counters
+-- KEYS  1 node  2 claims  3 deaths  4 orphans of this epoch  5 events  6 counters  7 bell
 -- ARGV  1 epoch  2 name  3 ... receipts, 500 at most
 -- Returns {'ok', how many were claimed}, or
 --         {'fenced', how many redelivered copies were cancelled in time, how many may run twice}
@@ -8,15 +8,17 @@
 -- Invariant 3: a late settle of a fenced epoch touches no claim of anybody. Its tasks were given back to
 -- their homes; a copy that nobody claimed yet is taken away again, any other may be a duplicate.
 --
--- include: add_event, home_and_message
+-- include: add_event, home_and_message, ring
 
 local receipts = {}
 for i = 3, #ARGV do receipts[#receipts + 1] = ARGV[i] end
 
 if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then
   if redis.call('EXISTS', KEYS[3]) == 1 then
-    for _, entry in ipairs(redis.call('HMGET', KEYS[2], unpack(receipts))) do
+    local suspect = redis.call('HGET', KEYS[1], 'suspect')
+    for i, entry in ipairs(redis.call('HMGET', KEYS[2], unpack(receipts))) do
       if entry then redis.call('HDEL', KEYS[3], redis.sha1hex(entry)) end
+      if receipts[i] == suspect then ring(KEYS[7]) end -- another suspect may wait for this one's end
     end
   end
   return {'ok', redis.call('HDEL', KEYS[2], unpack(receipts))}
