@@ -38,6 +38,36 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class ListNames:
+    """How kombu names the lists of a queue, one for each priority step: its options ``sep`` and
+    ``priority_steps``. Whoever shares a queue must use the same."""
+
+    separator: str = "\x06\x16"
+    steps: tuple[int, ...] = (0, 3, 6, 9)
+
+    def of(self, queue: str) -> list[str]:
+        """The lists of a queue, the most urgent first."""
+        return [f"{queue}{self.separator}{step}" if step else queue for step in self.steps]
+
+    def split(self, name: str) -> tuple[str, int]:
+        """The queue and the priority step of a list. A queue's name may hold the separator as well."""
+        queue, found, step = name.rpartition(self.separator)
+        if found and step.isdecimal() and int(step) in self.steps:
+            return queue, int(step)
+        return name, 0
+
+    def dumps(self) -> str:
+        """What :meth:`loads` reads: kombu's options, under kombu's names."""
+        return json.dumps({"sep": self.separator, "priority_steps": self.steps})
+
+    @classmethod
+    def loads(cls, text: str) -> ListNames:
+        """Read what :meth:`dumps` wrote."""
+        data = json.loads(text)
+        return cls(str(data["sep"]), tuple(int(step) for step in data["priority_steps"]))
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """One node as the last snapshot saw it. Times are seconds; ``limit`` bounds ``outstanding``."""
 
@@ -55,6 +85,8 @@ class Node:
     hostname: str = ""
     pid: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
+    lists: ListNames = field(default_factory=ListNames)
+    complaint: str = ""
 
     @property
     def outstanding(self) -> int:

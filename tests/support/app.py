@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -152,3 +153,4 @@ def block(state: Any, seconds: float) -> str:
 
 if "TEST_BROKER" in os.environ:
     app = make_app(os.environ["TEST_BROKER"], stock=os.environ.get("TEST_STOCK") == "1")
+    app.conf.broker_transport_options = json.loads(os.environ.get("TEST_TRANSPORT_OPTIONS", "{}"))

@@ -284,4 +284,6 @@ class Agent:
             "known": known,
             "forgotten": self._forgotten.count,
             "versions": json.dumps(load.versions()),
+            "lists": self.state.keys.lists.dumps(),
+            "complaint": self.claimant.avoided.complaint,
         }

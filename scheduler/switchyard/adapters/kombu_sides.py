@@ -82,6 +82,7 @@ class RedisChannel(Protocol):
     connection_errors: tuple[type[Exception], ...]
     switchyard_namespace: str
     global_keyprefix: str
+    sep: str
     priority_steps: Sequence[int]
     queue_order_strategy: str
 

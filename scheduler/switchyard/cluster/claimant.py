@@ -17,6 +17,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from switchyard.adapters.redis_client import Argument, RawConnection, send_all
 from switchyard.cluster import calls
+from switchyard.cluster.avoided import Avoided
 from switchyard.cluster.finished import Finished
 from switchyard.cluster.held import Held, HeldMessages
 from switchyard.cluster.replies import Settlement
@@ -62,6 +63,7 @@ class Claimant:
         self.possible_duplicates = 0
         self.newest = 0
         self.finished = Finished()
+        self.avoided = Avoided(clock)
         self.on_fenced: Callable[[], None] = lambda: None
         self.held = HeldMessages()
         self._to_settle = Unsettled()
@@ -90,6 +92,8 @@ class Claimant:
         if self.claim_next and self.epoch and not self.stopped:
             self._asked = CLAIM_MAX if room is None else min(room, CLAIM_MAX)
             groups = sources.groups(self.wait_lists)
+            if self.avoided:
+                groups = self.avoided.without(groups)
             claim = calls.claim(
                 keys, self.name, self.epoch, self._asked, sources.queues, groups, sources.fair
             )

@@ -8,14 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from switchyard.cluster.decoding import texts
-from switchyard.cluster.keys import PRIORITY_SEPARATOR, Keys
+from switchyard.cluster.keys import Keys
 from switchyard.cluster.state import State
 from switchyard.cluster.strangers import UNREADABLE
 from switchyard.cluster.wait_lists import WaitList
 from switchyard.models import Node, NodeState, QueueDepth, Selector
-
-#: kombu's own priority steps: a queue has one list for each.
-PRIORITY_STEPS = (0, 3, 6, 9)
 
 
 @dataclass(slots=True)
@@ -72,7 +69,7 @@ def _name(node: Node) -> str:
 
 def shared_lists(keys: Keys, queue: str) -> list[str]:
     """The keys of kombu's lists for a queue, the most urgent first."""
-    return [keys.shared(f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue) for step in PRIORITY_STEPS]
+    return [keys.shared(name) for name in keys.lists.of(queue)]
 
 
 def can_run(nodes: Iterable[Node], queue: str, selector: Selector) -> bool:

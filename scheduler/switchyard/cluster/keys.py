@@ -6,16 +6,14 @@ not here: they are kombu's own lists under kombu's own names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from switchyard.errors import ConfigurationError
 from switchyard.lua import Names
+from switchyard.models import ListNames
 
 #: Between a wait list's queue and its selector; a control character cannot occur in JSON.
 SELECTOR_SEPARATOR = "\x1f"
-
-#: kombu's own separator between a queue's name and its priority step.
-PRIORITY_SEPARATOR = "\x06\x16"
 
 #: What stands between the prefix and that which a key is for.
 NODE, INBOX, CLAIMS, BELL, IDLE, ORDER = "node:", "inbox:", "claims:", "bell:", "idle:", "order:"
@@ -47,11 +45,12 @@ class Keys:
     """The key names of one cluster.
 
     ``namespace`` tells clusters on one database apart; ``global_prefix`` is kombu's ``global_keyprefix``,
-    which its own lists carry as well.
+    which its own lists carry as well, and ``lists`` is how it names these.
     """
 
     namespace: str = "switchyard"
     global_prefix: str = ""
+    lists: ListNames = field(default_factory=ListNames)
 
     @property
     def prefix(self) -> str:
@@ -224,11 +223,11 @@ class Keys:
 
     def priority_of(self, home: str) -> int:
         """The priority step of a shared queue's list or a wait list."""
-        return int(self.list_of(home).partition(PRIORITY_SEPARATOR)[2] or 0)
+        return self.lists.split(self.list_of(home))[1]
 
     def queue_of(self, home: str) -> str:
         """The queue that a shared queue's list or a wait list belongs to."""
-        return self.list_of(home).partition(PRIORITY_SEPARATOR)[0]
+        return self.lists.split(self.list_of(home))[0]
 
 
 def checked_queue(keys: Keys, queue: str) -> str:

@@ -14,10 +14,13 @@ from pydantic import TypeAdapter
 from switchyard.cluster.decoding import number, shown, text
 from switchyard.cluster.keys import OVERFLOWED, PLACED
 from switchyard.cluster.strangers import UNREADABLE
-from switchyard.models import Claim, Counters, DeadTask, Event, Load, Node, NodeState
+from switchyard.models import Claim, Counters, DeadTask, Event, ListNames, Load, Node, NodeState
 
 #: Fields of a node's hash that a snapshot reads, in the order in which :func:`read_node` gets them.
-NODE_FIELDS = ("state", "slots", "limit", "queues", "labels", "load", "hostname", "pid", "versions", "lease")
+NODE_FIELDS = (
+    *("state", "slots", "limit", "queues", "labels", "load", "hostname", "pid", "versions", "lease"),
+    *("lists", "complaint"),
+)
 #: Fields of a node's hash that say who it is, in the order in which :func:`read_holder` gets them.
 HOLDER_FIELDS = ("incarnation", "machine", "pid", "ticks", "hostname")
 _LOAD, _NAMES, _TEXTS = TypeAdapter(Load), TypeAdapter(frozenset[str]), TypeAdapter(dict[str, str])
@@ -159,6 +162,8 @@ def read_node(now_ms: int, row: Sequence[Any]) -> Node:
         hostname=field["hostname"],
         pid=int(field["pid"] or 0),
         versions=_TEXTS.validate_json(field["versions"] or "{}"),
+        lists=ListNames.loads(field["lists"]) if field["lists"] else ListNames(),
+        complaint=field["complaint"],
     )
 
 

@@ -14,6 +14,7 @@ from switchyard.adapters import kombu_redis
 from switchyard.adapters.kombu_sides import RedisChannel
 from switchyard.cluster.keys import Keys
 from switchyard.cluster.state import State
+from switchyard.models import ListNames
 from switchyard.transport.claiming import Claiming
 from switchyard.transport.placing import Placing
 
@@ -30,7 +31,9 @@ class ChannelState:
         pool = self._channel.pool
         if self._state is None or self._state.client.connection_pool is not pool:
             # Not the channel's own client: it may prefix keys, which ours carry already.
-            keys = Keys(self._channel.switchyard_namespace, self._channel.global_keyprefix)
+            channel = self._channel
+            lists = ListNames(channel.sep, tuple(channel.priority_steps))
+            keys = Keys(channel.switchyard_namespace, channel.global_keyprefix, lists)
             self._state = State(Redis(connection_pool=pool), keys)
         return self._state
 

@@ -127,7 +127,7 @@ class Claiming:
     def _deliver_one(self, claimant: Claimant, tag: str, claim: Claim) -> None:
         queue = self._state().keys.queue_of(claim.home)
         if not self._channel.consumes(queue):
-            claimant.release([tag])
+            self._turn_down(claimant, tag, claim.home, queue)
             return
         claimant.hold(tag, None, queue)
         try:
@@ -143,6 +143,18 @@ class Claiming:
                 "A message of queue %r can't be delivered: %s; see switchyard dead list", queue, reason
             )
             self.refuse(tag, reason, callers_know=False)
+
+    @staticmethod
+    def _turn_down(claimant: Claimant, tag: str, home: str, queue: str) -> None:
+        """Give a message back that came by a list of no queue of ours, and not claim it at once again."""
+        reason = f"gives tasks of queue {queue!r} back, since it consumes from no queue of this name"
+        if claimant.avoided.add(home, reason):
+            _log.warning(
+                "Node %s %s; see that producers and nodes have the same broker_transport_options",
+                claimant.name,
+                reason,
+            )
+        claimant.release([tag])
 
     @staticmethod
     def _release(claimant: Claimant, claims: list[tuple[str, Claim]]) -> None:

@@ -1,6 +1,7 @@
 """The names of keys say which queue a list belongs to; everything that gives tasks back relies on it."""
 
 from switchyard.cluster.keys import Keys
+from switchyard.models import ListNames
 from switchyard.models import Selector
 
 
@@ -25,3 +26,15 @@ def test_all_keys_share_one_hash_tag() -> None:
     keys = Keys("blue")
     names = [keys.nodes, keys.inbox("a"), keys.claims("a"), keys.idle("q"), keys.wait("q", "{}")]
     assert all(name.startswith("{blue}:") for name in names)
+
+
+def test_lists_are_named_as_kombus_options_say() -> None:
+    """Broken if tasks with a priority are looked for where kombu does not put them."""
+    names = ListNames(":", (0, 3, 10))
+    assert names.of("q") == ["q", "q:3", "q:10"]
+    assert [names.split(name) for name in names.of("a:b")] == [("a:b", 0), ("a:b", 3), ("a:b", 10)]
+    assert names.split("q:4") == ("q:4", 0)
+    assert ListNames.loads(names.dumps()) == names
+    keys = Keys(global_prefix="shop:", lists=names)
+    for home in (keys.shared("q:10"), keys.wait("q:10", "{}")):
+        assert (keys.queue_of(home), keys.priority_of(home)) == ("q", 10)

@@ -15,7 +15,7 @@ from switchyard.cluster.depths import can_run, queue_depths
 from switchyard.cluster.layout import other_layout
 from switchyard.cluster.state import State
 from switchyard.errors import SwitchyardError
-from switchyard.models import Node, NodeState, QueueDepth, Selector
+from switchyard.models import ListNames, Node, NodeState, QueueDepth, Selector
 from switchyard.settings import Settings
 from switchyard.transport.opening import server_name
 
@@ -123,6 +123,7 @@ def _cluster(state: State) -> Iterator[Finding]:
     nodes, depths = state.snapshot(), queue_depths(state)
     yield from _each_node(nodes)
     yield from forgotten_claims(state, nodes)
+    yield from options(state.keys.lists, nodes)
     yield from _each_queue(nodes, depths)
     yield dead_tasks(state)
     yield from strangers(state)
@@ -206,6 +207,22 @@ def forgotten_claims(state: State, nodes: list[Node]) -> Iterator[Finding]:
             finding = f"node {name} holds {count} claims that nothing in it knows any more"
             mend = "it gives them back within a lease; see its log for what failed, restart it if they stay"
             yield Finding("nodes", Level.PROBLEM, finding, mend)
+
+
+def options(ours: ListNames, nodes: list[Node]) -> Iterator[Finding]:
+    """Whether all nodes name their lists as this application does, and what they give back for it."""
+    for node in nodes:
+        if node.state is not NodeState.LOST and node.lists != ours:
+            finding = (
+                f"node {node.name} has the broker_transport_options {node.lists.dumps()}, this application "
+            )
+            finding += f"{ours.dumps()}: tasks with a priority pass each other by"
+            mend = "give all nodes and producers the same sep and priority_steps, and restart them"
+            yield Finding("options", Level.PROBLEM, finding, mend)
+        if node.state is not NodeState.LOST and node.complaint:
+            finding = f"node {node.name} {node.complaint}"
+            mend = "see that producers and nodes have the same broker_transport_options"
+            yield Finding("options", Level.PROBLEM, finding, mend)
 
 
 def _lost(node: Node) -> Finding:

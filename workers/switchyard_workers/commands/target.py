@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import sysconfig
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -54,11 +55,18 @@ class Target:
         # open_state waits for a lease at each of a few attempts; whoever types a command has less time.
         settings = self.settings().model_copy(update={"lease": _PATIENCE})
         try:
-            return open_state(url if app is None else app, settings)
+            return open_state(app, settings) if app is not None else _as_the_nodes(open_state(url, settings))
         except SwitchyardError:
             raise
         except (ValueError, LookupError, ImportError) as exc:
             raise _unusable(url, exc) from None
+
+
+def _as_the_nodes(state: State) -> State:
+    """The state behind a URL, which does not say how lists are named: as most nodes say."""
+    said = Counter(node.lists for node in state.snapshot())
+    lists = said.most_common(1)[0][0] if said else state.keys.lists
+    return State(state.client, replace(state.keys, lists=lists))
 
 
 class Refusal(click.ClickException):
