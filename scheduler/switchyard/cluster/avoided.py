@@ -18,11 +18,6 @@ class _Pause:
     seconds: float
     reason: str
 
-    @property
-    def is_news(self) -> bool:
-        """The first one may be of a consumer that was cancelled while its tasks were under way."""
-        return self.seconds == FIRST_S
-
 
 class Avoided:
     """Lists by key, each with the reason and until when nothing is claimed from it."""
@@ -35,7 +30,10 @@ class Avoided:
         return bool(self._pauses)
 
     def add(self, home: str, reason: str) -> bool:
-        """Leave a list alone from now on, for longer if it was lately; whether that is news."""
+        """Leave a list alone from now on, for longer if it was lately; whether that is news.
+
+        Without a ``reason`` there is nothing to complain of.
+        """
         before = self._pauses.pop(home, None)
         seconds = FIRST_S if before is None else min(2 * before.seconds, MOST_S)
         while len(self._pauses) >= LISTS_MAX:
@@ -54,9 +52,7 @@ class Avoided:
 
     @property
     def complaint(self) -> str:
-        """What a person should know: the reasons of those that came back more than once, one line."""
+        """What a person should know: the reasons of the last minute, in one line."""
         pauses = list(self._pauses.values())
-        reasons = (
-            pause.reason for pause in pauses if not pause.is_news and self._clock() < pause.until + MOST_S
-        )
+        reasons = (pause.reason for pause in pauses if pause.reason and self._clock() < pause.until + MOST_S)
         return "; ".join(dict.fromkeys(reasons))

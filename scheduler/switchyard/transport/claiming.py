@@ -31,6 +31,7 @@ class Claiming:
         self._state = state
         self._claimant: Claimant | None = None
         self._sources: Sources | None = None
+        self._served: set[str] = set()
 
     # -- the node's -----------------------------------------------------------------------------------
 
@@ -144,11 +145,12 @@ class Claiming:
             )
             self.refuse(tag, reason, callers_know=False)
 
-    @staticmethod
-    def _turn_down(claimant: Claimant, tag: str, home: str, queue: str) -> None:
+    def _turn_down(self, claimant: Claimant, tag: str, home: str, queue: str) -> None:
         """Give a message back that came by a list of no queue of ours, and not claim it at once again."""
         reason = f"gives tasks of queue {queue!r} back, since it consumes from no queue of this name"
-        if claimant.avoided.add(home, reason):
+        if queue in self._served:  # its consumer was cancelled while the message was on its way
+            claimant.avoided.add(home, "")
+        elif claimant.avoided.add(home, reason):
             _log.warning(
                 "Node %s %s; see that producers and nodes have the same broker_transport_options",
                 claimant.name,
@@ -171,6 +173,7 @@ class Claiming:
             ]
             fair = channel.queue_order_strategy == "round_robin"
             self._sources = Sources(queues, tuple(lists), fair)
+            self._served.update(queues)
         return self._sources
 
 

@@ -1,8 +1,7 @@
 """The names of keys say which queue a list belongs to; everything that gives tasks back relies on it."""
 
 from switchyard.cluster.keys import Keys
-from switchyard.models import ListNames
-from switchyard.models import Selector
+from switchyard.models import ListNames, Selector
 
 
 def test_queue_of_a_shared_list_survives_prefix_and_priority() -> None:
