@@ -10,7 +10,9 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parents[1]
 #: Calls that fail where what they look at is not so: pytest's, ours, Playwright's, Hypothesis's.
-CHECKS = frozenset({"raises", "warns", "fail", "wait_until", "expect", "run_machine"})
+CHECKS = frozenset(
+    {"raises", "warns", "fail", "wait_until", "expect", "run_machine", "run_state_machine_as_test"}
+)
 CLOCKS = frozenset({"monotonic", "perf_counter", "time"})
 
 

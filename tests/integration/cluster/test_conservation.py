@@ -21,8 +21,8 @@ from switchyard.cluster.decoding import texts
 from switchyard.cluster.replies import Crash
 from switchyard.models import Placement, Selector, Tick
 
+from tests.integration.cluster.model import NODES, QUEUES, STEPS, Model, list_name, lists_ahead, number_of
 from tests.support.cluster import LEASE_MS, Cluster
-from tests.support.cluster_model import NODES, QUEUES, STEPS, Model, list_name, lists_ahead, number_of
 from tests.support.servers import Server
 
 MAX_DELIVERIES = 3
