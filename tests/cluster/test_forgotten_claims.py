@@ -42,6 +42,7 @@ def test_a_claim_that_nobody_knows_is_given_back_and_at_last_given_up(
         assert app.tasks["add"].delay(1, 1).get(timeout=60) == 2
 
 
+@pytest.mark.xfail(strict=True, reason="Hold A6: the test does not see the node connect again on prefork")
 def test_a_child_that_dies_after_a_reconnect_gives_its_task_back(
     app: Celery, clean_valkey: Server, tmp_path: Path
 ) -> None:
