@@ -26,7 +26,7 @@ FORBIDDEN = {
     "scheduler/switchyard/cluster/keys.py": "switchyard.placement.placer",
     "scheduler/switchyard/placement/snapshot.py": "switchyard.cluster.state",
     "scheduler/switchyard/strategies/random.py": "switchyard.settings",
-    "scheduler/switchyard/adapters/kombu_redis.py": "switchyard.transport.channel",
+    "scheduler/switchyard/adapters/kombu_redis/channel.py": "switchyard.transport.channel",
     "scheduler/switchyard/errors.py": "switchyard.models",
     "scheduler/switchyard/flower/pages.py": "switchyard.beat.plan",
     "workers/switchyard_workers/load.py": "switchyard_workers.cli",

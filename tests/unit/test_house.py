@@ -22,7 +22,7 @@ LONG = {
     "tests/integration/cluster/test_state.py",
     "tests/integration/coordination/test_lock.py",
 }
-WIDE = {"benchmarks", "scheduler/switchyard/adapters", "scheduler/switchyard/cluster", "tests/chaos"}
+WIDE = {"benchmarks", "tests/chaos"}
 
 
 def test_no_module_is_long() -> None:

@@ -16,11 +16,11 @@ from typing import Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from switchyard.cluster.claimant import Claimant
+from switchyard.cluster.claimant.claimant import Claimant
+from switchyard.cluster.claimant.unsettled import epoch_and_receipt
 from switchyard.cluster.forgotten import Forgotten
-from switchyard.cluster.replies import Renewal
+from switchyard.cluster.replies.answers import Renewal
 from switchyard.cluster.state import State
-from switchyard.cluster.unsettled import epoch_and_receipt
 from switchyard.cluster.wait_lists import WaitLists
 from switchyard.errors import NodeNameInUse, OtherLayout
 from switchyard.models import DeadTask, NodeState

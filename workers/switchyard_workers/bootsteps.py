@@ -12,7 +12,7 @@ from switchyard.adapters import celery_worker
 from switchyard.adapters.celery_pool import begun_tags, keep_begun_jobs
 from switchyard.adapters.celery_settling import settle_promptly
 from switchyard.adapters.celery_worker import Consumer
-from switchyard.cluster.claimant import Claimant
+from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.keys import checked_queue
 from switchyard.errors import SwitchyardError
 from switchyard.install import installation

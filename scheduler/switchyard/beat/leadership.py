@@ -6,7 +6,7 @@ import os
 import socket
 from dataclasses import dataclass
 
-from switchyard.cluster.decoding import text
+from switchyard.cluster.replies.decoding import text
 from switchyard.cluster.state import State
 
 

@@ -19,7 +19,7 @@ from redis.exceptions import NoScriptError
 from switchyard.adapters.redbeat_store import DEFINITION, META, NEVER, client_for, layout_of
 from switchyard.beat.entries import Entry, read_definition, read_meta, to_us, write_definition, write_meta
 from switchyard.beat.instants import next_instant
-from switchyard.cluster.decoding import text
+from switchyard.cluster.replies.decoding import text
 from switchyard.lua import script
 
 #: A time that an entry was sent through is wrong if it is further ahead of the clock: a leader's longest ttl.

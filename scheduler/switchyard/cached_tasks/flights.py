@@ -12,8 +12,8 @@ from redis import Redis
 from redis.exceptions import TimeoutError
 
 from switchyard.adapters.redis_client import connection_limit
-from switchyard.cluster.decoding import text
 from switchyard.cluster.keys import Keys
+from switchyard.cluster.replies.decoding import text
 from switchyard.cluster.runner import ScriptRunner
 
 

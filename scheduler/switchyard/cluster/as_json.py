@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from switchyard.cluster.keys import Keys
-from switchyard.cluster.strangers import UNREADABLE
+from switchyard.cluster.replies.strangers import UNREADABLE
 from switchyard.models import DeadTask, Load, Node, QueueDepth
 
 #: Characters of a task's arguments that a list shows.

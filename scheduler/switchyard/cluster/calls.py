@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from switchyard.adapters.redis_client import Argument
-from switchyard.cluster.decoding import shown, text
 from switchyard.cluster.keys import Keys
-from switchyard.cluster.replies import Claimed, Settlement
+from switchyard.cluster.replies.answers import Claimed, Settlement
+from switchyard.cluster.replies.decoding import shown, text
 from switchyard.cluster.runner import Call
 from switchyard.models import Claim, Placement, Tick
 

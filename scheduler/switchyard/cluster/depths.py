@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from switchyard.cluster.decoding import texts
 from switchyard.cluster.keys import Keys
+from switchyard.cluster.replies.decoding import texts
+from switchyard.cluster.replies.strangers import UNREADABLE
 from switchyard.cluster.state import State
-from switchyard.cluster.strangers import UNREADABLE
 from switchyard.cluster.wait_lists import WaitList
 from switchyard.models import Node, NodeState, QueueDepth, Selector
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from switchyard.cluster.claimant import Claimant
-from switchyard.cluster.unsettled import tag_of
+from switchyard.cluster.claimant.claimant import Claimant
+from switchyard.cluster.claimant.unsettled import tag_of
 
 
 class Forgotten:

@@ -7,10 +7,9 @@ from typing import Any
 
 from redis import Redis
 
-from switchyard.cluster.decoding import number, shown, text, texts
 from switchyard.cluster.keys import PLACED, Keys
 from switchyard.cluster.layout import LAYOUT
-from switchyard.cluster.replies import (
+from switchyard.cluster.replies.answers import (
     HOLDER_FIELDS,
     NODE_FIELDS,
     Depth,
@@ -23,8 +22,9 @@ from switchyard.cluster.replies import (
     read_node,
     read_placed,
 )
+from switchyard.cluster.replies.decoding import number, shown, text, texts
+from switchyard.cluster.replies.strangers import Rows, Stranger, read_rows
 from switchyard.cluster.runner import ScriptRunner
-from switchyard.cluster.strangers import Rows, Stranger, read_rows
 from switchyard.cluster.wait_lists import WaitList, read_wait_lists
 from switchyard.models import Counters, DeadTask, Event, Node
 

@@ -11,9 +11,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from switchyard.cluster import calls, layout
-from switchyard.cluster.decoding import shown, texts
 from switchyard.cluster.reads import BATCH_BYTES, MAX_BATCHES, Reads
-from switchyard.cluster.replies import (
+from switchyard.cluster.replies.answers import (
     Claimed,
     Crash,
     Look,
@@ -23,6 +22,7 @@ from switchyard.cluster.replies import (
     Settlement,
     read_state,
 )
+from switchyard.cluster.replies.decoding import shown, texts
 from switchyard.models import NodeState, Placed, Placement, Tick
 
 #: A heartbeat without an earlier one.

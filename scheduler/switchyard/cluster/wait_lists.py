@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from switchyard.cluster.decoding import text
 from switchyard.cluster.keys import Keys
-from switchyard.cluster.replies import Look, Renewal
-from switchyard.cluster.strangers import Rows, Stranger, read_rows
+from switchyard.cluster.replies.answers import Look, Renewal
+from switchyard.cluster.replies.decoding import text
+from switchyard.cluster.replies.strangers import Rows, Stranger, read_rows
 from switchyard.models import Selector
 
 #: Wait lists that a heartbeat is told of, until a first scan is through, and later: some 30 us of the server.

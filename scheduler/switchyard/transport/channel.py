@@ -10,8 +10,8 @@ from typing import cast
 
 from redis import Redis
 
-from switchyard.adapters import kombu_redis
-from switchyard.adapters.kombu_sides import RedisChannel
+from switchyard.adapters.kombu_redis import channel as kombu_redis
+from switchyard.adapters.kombu_redis.sides import RedisChannel
 from switchyard.cluster.keys import Keys
 from switchyard.cluster.state import State
 from switchyard.models import ListNames

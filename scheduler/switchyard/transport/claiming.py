@@ -9,10 +9,10 @@ from typing import Any
 
 from kombu.utils.json import dumps, loads
 
-from switchyard.adapters.kombu_message import Message, Payload, UnreadableMessage
-from switchyard.adapters.kombu_sides import RedisChannel
-from switchyard.cluster.claimant import Claimant
-from switchyard.cluster.sources import Sources
+from switchyard.adapters.kombu_redis.message import Message, Payload, UnreadableMessage
+from switchyard.adapters.kombu_redis.sides import RedisChannel
+from switchyard.cluster.claimant.claimant import Claimant
+from switchyard.cluster.claimant.sources import Sources
 from switchyard.cluster.state import State
 from switchyard.models import Claim
 from switchyard.transport.delivery import DELIVERY

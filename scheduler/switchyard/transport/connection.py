@@ -13,7 +13,7 @@ from kombu import connection as kombu_connection
 from kombu.transport import memory as kombu_memory
 from kombu.transport import redis as kombu_redis
 
-from switchyard.adapters import kombu_connection as adapter
+from switchyard.adapters.kombu_redis import connection as adapter
 from switchyard.transport.channel import SentinelTransport, Transport
 
 _OURS: dict[Any, Any] = {

@@ -9,8 +9,8 @@ from typing import Any
 
 from kombu.utils.json import dumps
 
-from switchyard.adapters.kombu_message import Payload
-from switchyard.adapters.kombu_sides import RedisChannel
+from switchyard.adapters.kombu_redis.message import Payload
+from switchyard.adapters.kombu_redis.sides import RedisChannel
 from switchyard.cluster.keys import checked_queue
 from switchyard.cluster.state import State
 from switchyard.placement.request import PLACEMENT, PlacementRequest

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from switchyard.cluster.decoding import texts
 from switchyard.cluster.depths import shared_lists
-from switchyard.cluster.replies import Claimed
+from switchyard.cluster.replies.answers import Claimed
+from switchyard.cluster.replies.decoding import texts
 from switchyard.cluster.wait_lists import read_wait_lists
 from switchyard.models import Claim
 

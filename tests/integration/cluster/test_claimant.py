@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from switchyard.cluster.claimant import Claimant
-from switchyard.cluster.sources import Sources
+from switchyard.cluster.claimant.claimant import Claimant
+from switchyard.cluster.claimant.sources import Sources
 
 from tests.support.cluster import Cluster
 from tests.support.servers import Server

@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 from switchyard.cluster import calls
 from switchyard.cluster import state as cluster_state
-from switchyard.cluster.decoding import texts
-from switchyard.cluster.replies import Crash
+from switchyard.cluster.replies.answers import Crash
+from switchyard.cluster.replies.decoding import texts
 from switchyard.models import Placement, Selector, Tick
 
 from tests.integration.cluster.model import NODES, QUEUES, STEPS, Model, list_name, lists_ahead, number_of

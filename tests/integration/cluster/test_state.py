@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from switchyard.cluster.replies import Crash
+from switchyard.cluster.replies.answers import Crash
 from switchyard.models import NodeState, Selector
 
 from tests.support.cluster import Cluster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from switchyard.cluster.replies import NODE_FIELDS, read_node
+from switchyard.cluster.replies.answers import NODE_FIELDS, read_node
 from switchyard.models import NodeState
 
 

@@ -1,6 +1,6 @@
 """In which order a node looks at its lists."""
 
-from switchyard.cluster.sources import Sources
+from switchyard.cluster.claimant.sources import Sources
 
 SOURCES = Sources(("q", "r"), ((0, ("q", "r")), (3, ("q3", "r3")), (9, ("q9", "r9"))), True)
 

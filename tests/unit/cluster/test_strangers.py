@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from switchyard.cluster.as_json import summarize
 from switchyard.cluster.depths import published_at
 from switchyard.cluster.keys import Keys
-from switchyard.cluster.replies import (
+from switchyard.cluster.replies.answers import (
     NODE_FIELDS,
     Renewal,
     read_counters,
@@ -21,7 +21,7 @@ from switchyard.cluster.replies import (
     read_node,
     read_placed,
 )
-from switchyard.cluster.strangers import read_rows
+from switchyard.cluster.replies.strangers import read_rows
 from switchyard.cluster.wait_lists import WaitLists, read_wait_lists
 from switchyard.models import DeadTask, Node, Selector
 

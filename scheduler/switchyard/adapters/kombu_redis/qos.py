@@ -7,7 +7,7 @@ from typing import Any
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 
-from switchyard.adapters.kombu_message import Message
+from switchyard.adapters.kombu_redis.message import Message
 
 
 class QoS(kombu_redis.QoS):

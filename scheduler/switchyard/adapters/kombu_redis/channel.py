@@ -8,11 +8,11 @@ from typing import Any
 
 from kombu.transport import redis as kombu_redis
 
-from switchyard.adapters.kombu_batch import PublishBatch
-from switchyard.adapters.kombu_message import Message, Payload
-from switchyard.adapters.kombu_poller import Poller
-from switchyard.adapters.kombu_qos import QoS
-from switchyard.adapters.kombu_sides import Consuming, Publishing
+from switchyard.adapters.kombu_redis.batch import PublishBatch
+from switchyard.adapters.kombu_redis.message import Message, Payload
+from switchyard.adapters.kombu_redis.poller import Poller
+from switchyard.adapters.kombu_redis.qos import QoS
+from switchyard.adapters.kombu_redis.sides import Consuming, Publishing
 
 #: A base that mypy looks through: the classes of kombu, which has no types, are mixed in at the end.
 _Kombus: Any = object

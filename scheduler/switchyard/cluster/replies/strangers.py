@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from switchyard.cluster.decoding import shown
+from switchyard.cluster.replies.decoding import shown
 
 T = TypeVar("T")
 R = TypeVar("R")

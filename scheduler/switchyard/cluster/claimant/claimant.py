@@ -18,12 +18,12 @@ from redis.exceptions import NoScriptError, ResponseError
 from switchyard.adapters.redis_client import Argument, RawConnection, send_all
 from switchyard.cluster import calls
 from switchyard.cluster.avoided import Avoided
-from switchyard.cluster.finished import Finished
-from switchyard.cluster.held import Held, HeldMessages
-from switchyard.cluster.replies import Settlement
-from switchyard.cluster.sources import Sources
+from switchyard.cluster.claimant.finished import Finished
+from switchyard.cluster.claimant.held import Held, HeldMessages
+from switchyard.cluster.claimant.sources import Sources
+from switchyard.cluster.claimant.unsettled import Batch, Unsettled, epoch_and_receipt, tag_of
+from switchyard.cluster.replies.answers import Settlement
 from switchyard.cluster.state import State
-from switchyard.cluster.unsettled import Batch, Unsettled, epoch_and_receipt, tag_of
 from switchyard.models import Claim
 
 #: Messages that one claim asks for at most when the consumer sets no prefetch limit.

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from switchyard.cluster.decoding import number, shown, text
 from switchyard.cluster.keys import OVERFLOWED, PLACED
-from switchyard.cluster.strangers import UNREADABLE
+from switchyard.cluster.replies.decoding import number, shown, text
+from switchyard.cluster.replies.strangers import UNREADABLE
 from switchyard.models import Claim, Counters, DeadTask, Event, ListNames, Load, Node, NodeState
 
 #: Fields of a node's hash that a snapshot reads, in the order in which :func:`read_node` gets them.

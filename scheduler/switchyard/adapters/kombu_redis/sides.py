@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from redis import ConnectionPool
 
-from switchyard.adapters.kombu_batch import BatchSide
-from switchyard.adapters.kombu_message import Message, Payload
+from switchyard.adapters.kombu_redis.batch import BatchSide
+from switchyard.adapters.kombu_redis.message import Message, Payload
 
 
 class Publishing(Protocol):

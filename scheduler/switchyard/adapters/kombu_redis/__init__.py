@@ -1,0 +1,1 @@
+"""kombu's Redis transport: its private and version-bound names under public ones."""

@@ -1,0 +1,1 @@
+"""What the server answers, as values, and what of it cannot be read."""
