@@ -9,12 +9,14 @@ from enum import StrEnum
 from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
+from switchyard.adapters.versions import untested
 from switchyard.cache.store import Standing
 from switchyard.cached_tasks.results import open_cache
 from switchyard.cluster.depths import can_run, queue_depths
 from switchyard.cluster.layout import other_layout
 from switchyard.cluster.state import State
 from switchyard.errors import SwitchyardError
+from switchyard.install import installation
 from switchyard.models import ListNames, Node, NodeState, QueueDepth, Selector
 from switchyard.settings import Settings
 from switchyard.transport.opening import server_name
@@ -65,13 +67,22 @@ def findings(target: Target) -> Iterator[Finding]:
         yield _from_error("configuration", exc)
         return
     yield Finding("configuration", Level.OK, "the settings are valid")
+    yield libraries()
     yield from cache_servers(settings)
-    if app is not None:
+    if app is not None and installation(app).broker.is_ours:
         yield from application(app)
     try:
         yield from _cluster(target.open())
     except (SwitchyardError, RedisError) as exc:
         yield _from_error("broker", exc)
+
+
+def libraries() -> Finding:
+    """Whether our tests ran with the versions that are installed."""
+    if others := untested():
+        mend = "see docs/celery-compatibility.md; install versions from there, or try yours before production"
+        return Finding("versions", Level.INFO, f"not tested with {', '.join(others)}", mend)
+    return Finding("versions", Level.OK, "Celery, kombu and redis-py are of tested versions")
 
 
 def application(app: Any) -> list[Finding]:

@@ -1,0 +1,65 @@
+"""What we rely on in a running Celery worker, in every version of it: on real workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import switchyard
+from celery import Celery
+
+from tests.support.app import make_app
+from tests.support.nodes import known, worker
+from tests.support.servers import Server
+from tests.support.waiting import wait_until
+
+TIMEOUT = 60
+
+
+@pytest.fixture
+def app(clean_valkey: Server) -> Iterator[Celery]:
+    app = make_app(clean_valkey.url())
+    yield app
+    app.close()
+
+
+def test_the_death_of_a_pools_process_is_seen(app: Celery, clean_valkey: Server, tmp_path: Path) -> None:
+    """Broken if a task that kills its process comes back for ever, or its caller waits for ever."""
+    env = {"SWITCHYARD_MAX_DELIVERIES": "2"}
+    given_up = pytest.raises(switchyard.TaskGivenUp, match="2 nodes or pool processes died")
+    with worker(clean_valkey, tmp_path, pool="prefork", slots=1, env=env), given_up:
+        app.tasks["crash"].delay().get(timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_what_runs_through_a_lost_connection_runs_once(
+    app: Celery, clean_valkey: Server, tmp_path: Path, pool: str
+) -> None:
+    """Broken if the worker does not say which tasks run: their claims are released, and they run again."""
+    ledger = clean_valkey.client(63)
+    with worker(clean_valkey, tmp_path, pool=pool, slots=2):
+        for i in range(2):
+            app.tasks["record"].delay("cut", str(i), 4.0)
+        wait_until(lambda: known(clean_valkey, "n1").load.active == 2, "the node says that both run", TIMEOUT)
+        clean_valkey.client().client_kill_filter(_type="normal", skipme=True)
+        wait_until(lambda: ledger.llen("cut") == 2, "both end", TIMEOUT)
+        app.tasks["record"].delay("cut", "2", 0.0)
+        wait_until(lambda: b"2" in ledger.lrange("cut", 0, -1), "the node goes on", TIMEOUT)
+        assert sorted(ledger.lrange("cut", 0, -1)) == [b"0", b"1", b"2"]
+        wait_until(lambda: known(clean_valkey, "n1").outstanding == 0, "all are settled", TIMEOUT)
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("pool", ["threads", "solo", "prefork"])
+def test_a_slot_that_comes_free_is_used_at_once(
+    app: Celery, clean_valkey: Server, tmp_path: Path, pool: str
+) -> None:
+    """Broken if an acknowledgement waits for the event loop, which waits for messages: 0.15 s a task."""
+    with worker(clean_valkey, tmp_path, pool=pool, slots=2):
+        app.tasks["nap"].delay(0.01).get(timeout=TIMEOUT)
+        began = time.monotonic()
+        for result in [app.tasks["nap"].delay(0.01) for _ in range(100)]:
+            result.get(timeout=TIMEOUT)
+        assert time.monotonic() - began < 7
