@@ -83,6 +83,7 @@ class _Consuming:
         self.claims = False
         self.awaiting = False
         self.tags: set[str] = set()
+        self.kept: dict[str, Message] = {}
         self.starts: list[tuple[tuple[str, ...], int | None]] = []
         self.ended: list[tuple[str, str]] = []
         self.flushes = 0
@@ -115,9 +116,17 @@ class _Consuming:
         self.tags.remove(tag)
         self.ended.append(("settled", tag))
 
-    def give_back(self, tag: str, message: Message) -> None:
+    def keep(self, tag: str, message: Message) -> None:
+        self.kept[tag] = message
+
+    def give_back(self, tag: str) -> None:
         self.tags.remove(tag)
-        self.ended.append(("died" if message.process_died else "given back", message.as_sent["body"]))
+        self.ended.append(("died" if self.kept[tag].process_died else "given back", tag))
+
+    def refuse(self, tag: str, reason: str, callers_know: bool) -> None:
+        self.tags.remove(tag)
+        self.ended.append((reason, tag))
+        self.channel.forget(tag)
 
 
 class Channel(kombu_redis.Channel):
@@ -312,6 +321,22 @@ def test_a_rejection_reaches_our_side(
     got[1].reject()
     assert channel.consuming.ended == [(said, "again"), ("settled", "never")]
     assert clean_valkey.client().exists("work", "unacked") == 0
+
+
+def test_a_refusal_reaches_our_side_and_a_rejection_after_it_does_not(
+    connection: Any, channel: Any, clean_valkey: Server
+) -> None:
+    """Broken if a task that Celery does not know is thrown away, or fills a slot for ever."""
+    channel.consuming.claims = True
+    got = consume(channel, prefetch=1)
+    claimable(clean_valkey)
+    drain(connection, lambda: got)
+    assert channel.consuming.kept["hello"] is got[0], "its message is kept past this channel"
+    got[0].refuse("no such task")
+    got[0].reject()
+    assert channel.consuming.ended == [("no such task", "hello")]
+    assert channel.qos.can_consume()
+    assert clean_valkey.client().keys("*") == []
 
 
 def test_what_is_held_counts_as_room_taken(connection: Any, channel: Any, clean_valkey: Server) -> None:

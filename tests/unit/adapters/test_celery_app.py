@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.app.amqp import AMQP as CelerysAMQP
 from switchyard.adapters import celery_app
 
 
@@ -66,7 +67,7 @@ def test_our_router_is_asked_with_the_users_routes_whenever_these_change() -> No
 def test_a_messaging_class_of_the_users_is_kept() -> None:
     """Broken if installing throws away what a project made of its messaging."""
 
-    class Users(celery_app.celery_amqp.AMQP):  # type: ignore[misc]
+    class Users(CelerysAMQP):
         pass
 
     app = an_app()
