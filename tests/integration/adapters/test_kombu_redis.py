@@ -14,8 +14,9 @@ import kombu
 import pytest
 from kombu.asynchronous import Hub
 from kombu.utils.json import dumps, loads
-from switchyard.adapters import kombu_connection, kombu_redis
-from switchyard.adapters.kombu_message import Message, Payload, UnreadableMessage
+from switchyard.adapters.kombu_redis import channel as kombu_channel
+from switchyard.adapters.kombu_redis import connection as kombu_connection
+from switchyard.adapters.kombu_redis.message import Message, Payload, UnreadableMessage
 
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
@@ -78,7 +79,7 @@ class _Publishing:
 class _Consuming:
     """Once it ``claims``, it pops from the list ``claimed``, and keeps what became of each message."""
 
-    def __init__(self, channel: kombu_redis.Hooks) -> None:
+    def __init__(self, channel: kombu_channel.Hooks) -> None:
         self.channel = channel
         self.claims = False
         self.awaiting = False
@@ -129,7 +130,7 @@ class _Consuming:
         self.channel.forget(tag)
 
 
-class Channel(kombu_redis.Channel):
+class Channel(kombu_channel.Channel):
     """kombu's channel with these sides."""
 
     def sides(self) -> tuple[_Publishing, _Consuming]:
@@ -137,7 +138,7 @@ class Channel(kombu_redis.Channel):
         return _Publishing(), _Consuming(self)
 
 
-class Transport(kombu_redis.Transport):
+class Transport(kombu_channel.Transport):
     """kombu's transport with this channel."""
 
     Channel = Channel
