@@ -195,12 +195,14 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One message handed to a node; it came from the list ``home``, and ``deaths`` nodes died with it."""
+    """One message handed to a node; it came from the list ``home``, ``deaths`` nodes died with it, and it was
+    handed out ``deliveries`` times before."""
 
     receipt: str
     home: str
     message: bytes
     deaths: int = 0
+    deliveries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +220,8 @@ class DeadTask:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """This run of a task: ``count`` is 1 more than the nodes and pool processes that died holding it,
-    ``token`` grows with every delivery, whatever its reason.
+    """This run of a task: ``count`` is 1 more than the times that a node had it and it came back, by a death
+    or without one, ``token`` grows with every delivery, whatever its reason.
 
     A side effect that remembers the highest token it has seen, and refuses lower ones, cannot be done by a
     node that was fenced while it slept.

@@ -100,6 +100,15 @@ def _define(app: Celery) -> None:
         assert mine is not None
         return [mine.count, mine.token]
 
+    @app.task(shared=False, name="redelivery", bind=True)
+    def redelivery(self: Any, seconds: float) -> list[Any]:
+        """How often it was delivered, and whether Celery thinks that it was before."""
+        mine = switchyard.current_delivery()
+        assert mine is not None
+        if mine.count == 1:
+            time.sleep(seconds)
+        return [mine.count, self.request.delivery_info["redelivered"]]
+
     @app.task(shared=False, name="flaky", bind=True, max_retries=3, default_retry_delay=0)
     def flaky(self: Any, fail: int) -> int:
         if self.request.retries < fail:

@@ -94,8 +94,11 @@ def claim(
 
 def read_claimed(reply: Sequence[Any]) -> Claimed:
     """What the server answered to :func:`claim`."""
-    rows = zip(reply[1::4], reply[2::4], reply[3::4], reply[4::4], strict=True)
-    claims = tuple(Claim(text(r), shown(home), message, int(d)) for r, d, home, message in rows)
+    rows = zip(*(reply[at::5] for at in range(1, 6)), strict=True)
+    claims = tuple(
+        Claim(text(receipt), shown(home), message, int(deaths), int(deliveries))
+        for receipt, deaths, deliveries, home, message in rows
+    )
     return Claimed(text(reply[0]), claims)
 
 

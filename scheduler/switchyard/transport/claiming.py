@@ -200,8 +200,8 @@ def _payload(claim: Claim, tag: str) -> Payload:
     except Exception as exc:  # kombu's reader makes more than JSON of what it finds
         raise UnreadableMessage(f"not a kombu message: {one_line(exc)}") from exc
     if isinstance(payload.get("headers"), dict):
-        payload["headers"][DELIVERY] = {"count": claim.deaths + 1, "token": int(claim.receipt)}
-    return redelivered(payload) if claim.deaths else payload
+        payload["headers"][DELIVERY] = {"count": claim.deliveries + 1, "token": int(claim.receipt)}
+    return redelivered(payload) if claim.deliveries else payload
 
 
 def _measured_task(payload: Payload) -> str | None:

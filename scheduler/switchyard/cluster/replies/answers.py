@@ -198,7 +198,7 @@ def read_dead(receipt: str, fields: Mapping[Any, Any]) -> DeadTask | None:
         reason=text(entry["reason"]),
         at=int(entry["at"]) / 1000,
         deaths=int(entry["deaths"]),
-        nodes=tuple(name.strip() for name in text(entry["nodes"]).split("\n") if name),
+        nodes=tuple(name.strip() for name in _lines(text(entry["nodes"]))),
     )
 
 
@@ -229,3 +229,8 @@ def _counts(fields: Mapping[Any, Any]) -> dict[str, int]:
         with suppress(*UNREADABLE):
             found[text(field)] = int(count)
     return found
+
+
+def _lines(nodes: str) -> list[str]:
+    """The lines that name a node; the one with a tab counts what came back without a death."""
+    return [line for line in nodes.split("\n") if line and not line.startswith("\t")]

@@ -3,7 +3,7 @@
 -- KEYS  1 node  2 inbox  3 claims  4 seq  5 deaths, then the idle sets of its queues, then the lists
 -- ARGV  1 name  2 epoch  3 how many at most  4 how many idle sets  5 '1' to take turns within a group
 --       6 ... the sizes of the groups that the lists come in
--- Returns {'fenced'}, {'draining'}, or {'ok', receipt, deaths, home, message, receipt, ...}
+-- Returns {'fenced'}, {'draining'}, or {'ok', receipt, deaths, earlier deliveries, home, message, receipt, ...}
 --
 -- Invariant 1: a message goes from its list or inbox to the claims in this script; it is never only in a
 -- process. Invariant 3: a fenced node gets nothing. Invariant 4: a node that got less than it asked for is
@@ -11,7 +11,7 @@
 -- suspect at a time, a task that two nodes or more died with, so that those which died together do not die together
 -- again: until it is settled, which rings for the next, or for 10 s, and four times as long for each further death.
 --
--- include: deaths_in, digits, home_and_message, next_number, now_ms, pack_entry, receipt_and_entry
+-- include: deaths_in, deliveries_in, digits, home_and_message, next_number, now_ms, pack_entry, receipt_and_entry
 
 local node, inbox, claims, name, now = KEYS[1], KEYS[2], KEYS[3], ARGV[1], now_ms()
 local held = redis.call('HMGET', node, 'epoch', 'state', 'idle', 'suspect', 'cleared at')
@@ -30,7 +30,8 @@ end
 local function keep(receipt, entry, home, message, lines)
   redis.call('HSET', claims, receipt, entry)
   answer[#answer + 1] = receipt
-  answer[#answer + 1] = deaths_in(lines)
+  answer[#answer + 1] = lines == '' and 0 or deaths_in(lines)
+  answer[#answer + 1] = lines == '' and 0 or deliveries_in(lines)
   answer[#answer + 1] = home
   answer[#answer + 1] = message
   want = want - 1

@@ -15,7 +15,7 @@
 -- back first, each to the front of its home, so that they stand in their old order. Invariants 6 and 8.
 -- The name stays in "unfinished" until its last step: a reaper may die between two of them.
 --
--- include: add_event, death_line, deaths_in, give_back, give_back_inbox, give_up, home_and_message, is_ahead
+-- include: add_event, count_return, death_line, deaths_in, give_back, give_back_inbox, give_up, home_and_message, is_ahead
 -- include: keep_deaths, newest_claims, now_ms, queues_of, ring_all
 -- names: IDLE, ORPHANS
 
@@ -61,8 +61,12 @@ for receipt in string.gmatch(said[3] or '', '%S+') do running[receipt] = true en
 -- Counts a death of a claim, unless its node only left; whether it was given up for it.
 local function dies(receipt, entry, message)
   local line = lost and death_line(name, receipt, message, running, known, now) or ''
-  if line == '' then return false end
+  if lost and line == '' then return false end
   local digest = redis.sha1hex(entry)
+  if not lost then
+    redis.call('HSET', deaths, digest, count_return(redis.call('HGET', deaths, digest) or ''))
+    return false
+  end
   local lines = (redis.call('HGET', deaths, digest) or '') .. line
   if deaths_in(lines) < max_deliveries then
     redis.call('HSET', deaths, digest, lines)
@@ -95,7 +99,7 @@ for _, receipt in ipairs(receipts) do
 end
 if #receipts > 0 then
   redis.call('PEXPIRE', orphans, remember)
-  if lost then keep_deaths(deaths) end
+  keep_deaths(deaths)
 end
 
 if moved > 0 then

@@ -9,7 +9,7 @@
 -- Invariant 1: a claim goes and its message is back on its home in this script, or neither.
 -- Invariant 5: at the front they keep their order. A changed message keeps its count of deaths.
 --
--- include: give_back, home_and_message, now_ms, pack_entry, ring_all
+-- include: count_return, give_back, home_and_message, keep_deaths, now_ms, pack_entry, ring_all
 
 if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] then return {0, (#ARGV - 4) / 2} end
 local front = ARGV[2] == 'front'
@@ -23,18 +23,21 @@ for i = from, to, step do
   local entry = redis.call('HGET', KEYS[3], ARGV[i])
   if entry then
     local home, message = home_and_message(entry)
+    local before = redis.sha1hex(entry)
+    local lines, after = count_return(redis.call('HGET', KEYS[5], before) or ''), before
     if ARGV[i + 1] ~= '' then
       message = ARGV[i + 1]
-      local lines = redis.call('HGET', KEYS[5], redis.sha1hex(entry))
-      if lines then
-        redis.call('HDEL', KEYS[5], redis.sha1hex(entry))
-        redis.call('HSET', KEYS[5], redis.sha1hex(pack_entry(home, message)), lines)
-      end
+      redis.call('HDEL', KEYS[5], before)
+      after = redis.sha1hex(pack_entry(home, message))
     end
+    redis.call('HSET', KEYS[5], after, lines)
     redis.call('HDEL', KEYS[3], ARGV[i])
     give_back(front and 'RPUSH' or 'LPUSH', home, message, KEYS[4], ARGV[3], now)
     released, bytes = released + 1, bytes - #entry
   end
 end
-if released > 0 then ring_all(KEYS[1], ARGV[3]) end
+if released > 0 then
+  keep_deaths(KEYS[5])
+  ring_all(KEYS[1], ARGV[3])
+end
 return {released, taken}
