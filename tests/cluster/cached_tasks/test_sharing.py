@@ -4,68 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import pytest
-import switchyard
 from celery import Celery, chain, chord, group
 from celery.exceptions import TaskRevokedError
-from celery.result import AsyncResult
-from celery.signals import before_task_publish
 from switchyard.cached_tasks.flights import Flight, Stage
 
-from tests.support import servers
-from tests.support.app import make_app
-from tests.support.nodes import environment, is_up, node_of, state_of, worker
-from tests.support.replies import texts
-from tests.support.servers import Server, free_port
+from tests.cluster.cached_tasks.conftest import TIMEOUT, node_is_idle, runs
+from tests.support.nodes import environment, state_of
+from tests.support.servers import Server
 from tests.support.waiting import wait_until
-
-TIMEOUT = 30
-POOLS = {"a": "threads", "b": "prefork", "c": "threads"}
-
-
-@pytest.fixture(scope="module")
-def shop(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Celery]:
-    """Three nodes for all tests of this file, each of which has names of its own."""
-    valkey.client().flushall()
-    with ExitStack() as stack:
-        for name, pool in POOLS.items():
-            stack.enter_context(worker(valkey, tmp_path_factory.mktemp(name), name, pool=pool, ready=False))
-        wait_until(lambda: all(is_up(valkey, name) for name in POOLS), "all nodes are up", timeout=60)
-        app = make_app(valkey.url())
-        yield app
-        close(app)
-
-
-def runs(server: Server, sku: str) -> list[str]:
-    """Ids of the tasks that ran the body."""
-    return texts(server.client(63).lrange(f"price {sku}", 0, -1))
-
-
-def close(app: Celery) -> None:
-    """Let go of all connections, those to the cache and to the flights as well."""
-    results = app.tasks["price"].cached._results
-    results._cache().close()
-    results.flights.client.connection_pool.disconnect()
-    app.close()
-
-
-@pytest.fixture
-def published() -> Iterator[list[str]]:
-    """Ids of the tasks that this process publishes."""
-    ids: list[str] = []
-
-    def note(headers: Any = None, **_: Any) -> None:
-        ids.append(headers["id"])
-
-    before_task_publish.connect(note)
-    yield ids
-    before_task_publish.disconnect(note)
 
 
 def test_a_kept_result_is_an_answer_without_a_task(
@@ -150,11 +98,6 @@ def test_what_is_computed_during_an_invalidation_is_not_kept(shop: Celery, valke
     assert price.delay("race").get(timeout=TIMEOUT) != "race EUR 1"
 
 
-def node_is_idle(server: Server) -> bool:
-    """Whether no node has anything left to do."""
-    return sum(node.outstanding for node in state_of(server).snapshot()) == 0
-
-
 def test_a_failure_is_not_kept(shop: Celery, valkey: Server) -> None:
     """One failure would be the answer until the TTL, or later callers wait for a task that is over."""
     price = shop.tasks["price"]
@@ -216,101 +159,3 @@ def test_canvas_works_and_computes_once(shop: Celery, valkey: Server, published:
     assert both.delay().get(timeout=TIMEOUT) == [["team EUR 1"] * 2]
     assert price.s("team").delay().get() == "team EUR 1"
     assert add.delay(1, 1).get(timeout=TIMEOUT) + total.delay([1]).get(timeout=TIMEOUT) == 3
-
-
-@pytest.mark.parametrize(
-    "option",
-    [{"countdown": 0.1}, {"link": True}, {"task_id": "mine"}, {"expires": 60}, {"ignore_result": True}],
-)
-def test_a_call_with_more_to_say_is_published(
-    shop: Celery, valkey: Server, published: list[str], option: dict[str, Any]
-) -> None:
-    """A link would never be called, a countdown ignored, a caller's own task id be unknown."""
-    price = shop.tasks["price"]
-    price.delay("more").get(timeout=TIMEOUT)
-    published.clear()
-    if "link" in option:
-        option = {"link": shop.tasks["record"].si("linked", "yes")}
-    result = price.apply_async(("more",), **option)
-    assert isinstance(result, AsyncResult)
-    assert published == [result.id]
-    if "link" in option:
-        wait_until(lambda: valkey.client(63).llen("linked") == 1, "the link is called")
-    wait_until(lambda: node_is_idle(valkey), "it ran")
-    assert len(runs(valkey, "more")) == 1, "the node knew the result"
-
-
-def test_an_option_that_is_none_is_not_said(shop: Celery, published: list[str]) -> None:
-    """Who passes options on, most of them None, would never get an answer from the cache."""
-    price = shop.tasks["price"]
-    said = dict.fromkeys(("countdown", "eta", "expires", "link", "task_id"))
-    first = price.apply_async(("none",), **said)
-    first.get(timeout=TIMEOUT)
-    again = price.apply_async(("none",), **said)
-    assert again.id == first.id
-    assert published == [first.id]
-
-
-def test_without_cache_servers_calls_are_tasks_as_ever(shop: Celery, valkey: Server) -> None:
-    """An outage of the cache would be an outage of the application."""
-    nowhere = f"redis://127.0.0.1:{free_port()}/0"
-    app = make_app(valkey.url(), switchyard.Settings(cache_servers=(nowhere,)))
-    try:
-        results = [app.tasks["price"].delay("outage") for _ in range(2)]
-        assert [result.get(timeout=TIMEOUT) for result in results] == ["outage EUR 1"] * 2
-        assert app.tasks["price"].cached.invalidate(sku="outage", currency="EUR") is False
-    finally:
-        app.close()
-
-
-def test_nodes_tell_how_warm_they_are(shop: Celery, valkey: Server) -> None:
-    """Nobody could see whether a cache is worth its memory, least of all behind a prefork pool."""
-    before = {name: figures(valkey, name) for name in POOLS}
-    shop.tasks["price"].delay("warm").get(timeout=TIMEOUT)
-
-    def grown(name: str) -> bool:
-        return bool(figures(valkey, name).get("near_hits", 0) > before[name].get("near_hits", 0))
-
-    def every_node_has() -> bool:
-        for _ in range(5):
-            shop.tasks["price"].apply_async(("warm",), countdown=0.01)
-        return all(map(grown, POOLS))
-
-    wait_until(every_node_has, "every node has answered from memory", TIMEOUT)
-    assert figures(valkey, "b")["near_entries"] >= 1
-    assert figures(valkey, "b")["near_bytes"] > 0
-
-
-def figures(server: Server, name: str) -> Any:
-    """What a node says of its cache in its heartbeat."""
-    node = node_of(server, name)
-    assert node is not None
-    return node.load.cache
-
-
-@pytest.mark.timing
-def test_a_killed_node_holds_callers_no_longer_than_its_lease(tmp_path: Path) -> None:
-    """Everybody who shares a task would wait for a process that is gone."""
-    with servers.running("valkey") as own:  # the nodes of the other tests would take its tasks
-        _kill_while_it_computes(own, tmp_path)
-
-
-def _kill_while_it_computes(clean_valkey: Server, tmp_path: Path) -> None:
-    app = make_app(clean_valkey.url())
-    with (
-        worker(clean_valkey, tmp_path, "dies", lease=2.0, slots=1) as dies,
-        worker(clean_valkey, tmp_path, "lives", lease=2.0, slots=1, queues="other") as lives,
-    ):
-        first = app.tasks["price"].delay("crash", seconds=1.0)
-        wait_until(lambda: runs(clean_valkey, "crash"), "it computes")
-        dies.kill()
-        app.control.add_consumer(
-            "celery", destination=[f"lives@{lives.text().split('lives@')[1].split()[0]}"]
-        )
-        at = time.monotonic()
-        second = app.tasks["price"].delay("crash")
-        assert second.get(timeout=TIMEOUT) == first.get(timeout=TIMEOUT) == "crash EUR 2"
-        # Its lease, at most another one until a node may reap, the run itself.
-        assert time.monotonic() - at < 15
-        assert runs(clean_valkey, "crash") == [first.id] * 2
-    close(app)
