@@ -33,7 +33,7 @@ from switchyard.errors import (
     UnsupportedBroker,
 )
 from switchyard.install import install
-from switchyard.models import Delivery, Load, Node, NodeState, Task
+from switchyard.models import Delivery, ListNames, Load, Node, NodeState, Task
 from switchyard.placement.options import PlacementOptions, placement_options
 from switchyard.settings import Rule, Settings
 from switchyard.strategies import Strategy
@@ -49,6 +49,7 @@ __all__ = [
     "Delivery",
     "Election",
     "Figures",
+    "ListNames",
     "Load",
     "Lock",
     "LockLost",

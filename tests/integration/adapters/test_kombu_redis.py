@@ -197,6 +197,7 @@ def test_what_is_held_counts_as_room_taken(connection: Any, channel: Any, clean_
     assert channel.consuming.starts == [(("work",), 1)]
 
 
+@pytest.mark.timing
 def test_a_settlement_ends_a_wait(connection: Any, channel: Any, clean_valkey: Server) -> None:
     """Broken if a slot that came free stays idle until the consumer has waited to the end."""
     channel.consuming.claims = True
