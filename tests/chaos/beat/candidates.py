@@ -12,9 +12,12 @@ from pathlib import Path
 from tests.chaos import processes
 from tests.chaos.beat.app import EVERY
 from tests.chaos.servers import Server
+from tests.support.waiting import wait_until
 
-#: Longest for a process to end, in seconds.
-_ENDS = 20.0
+#: Longest for a process to end, and to stand for election on a busy machine, in seconds.
+_ENDS, _STANDS = 20.0, 60.0
+#: What each of them logs once.
+_STANDING = b"Stands for election"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,9 @@ class Candidates:
     """The beat processes of a run; who dies is replaced."""
 
     def __init__(self, wishes: Wishes, server: Server, folder: Path) -> None:
-        self._wishes, self._server, self._folder = wishes, server, folder
+        self._wishes, self._server = wishes, server
         self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._log, self._started = folder / "beat.log", 0
         for _ in range(wishes.processes):
             self.start()
 
@@ -46,10 +50,17 @@ class Candidates:
         entries = int(self._wishes.rate * EVERY)
         extra = {"TEST_BROKER": self._server.url, "TEST_ENTRIES": str(entries), "PYTHONWARNINGS": "ignore"}
         arguments = ["beat", "-A", "tests.chaos.beat.app", "--ttl", str(self._wishes.ttl)]
-        process = processes.python(
-            "switchyard_workers.cli", arguments, {**os.environ, **extra}, self._folder / "beat.log"
-        )
+        process = processes.python("switchyard_workers.cli", arguments, {**os.environ, **extra}, self._log)
         self._running[process.pid] = process
+        self._started += 1
+
+    def wait_for_a_standby(self) -> None:
+        """Until all stand: how long Python takes to start says nothing of how soon a standby takes over."""
+
+        def stand() -> bool:
+            return self._log.read_bytes().count(_STANDING) >= self._started
+
+        wait_until(stand, "every candidate stands for election", timeout=_STANDS, look=0.1)
 
     def kill(self, pid: int) -> None:
         """SIGKILL one, and start another."""

@@ -64,6 +64,7 @@ def _break(wishes: Wishes, candidates: Candidates, state: State, election: str) 
     term = 0
     for number, fault in enumerate(faults):
         leader = _leader_after(term, state, election)
+        candidates.wait_for_a_standby()
         time.sleep(wishes.every * dice.uniform(0.1, 1.0))
         leader = leadership(state, election) or leader
         term = leader.term
