@@ -12,15 +12,15 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks import bed as beds
 from benchmarks import report
-from benchmarks.bed import Bed
 from benchmarks.cache import cache
 from benchmarks.consume import consume, network
 from benchmarks.enqueue import batch, enqueue
 from benchmarks.figures import Figure
 from benchmarks.latency import latency
 from benchmarks.lock import lock
+from benchmarks.machines import bed as beds
+from benchmarks.machines.bed import Bed
 from benchmarks.memory import memory
 
 Measure = Callable[[Bed, int], list[Figure]]

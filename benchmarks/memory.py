@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 
-from benchmarks.bed import Bed
 from benchmarks.figures import Figure, Target
-from benchmarks.processes import Running, worker
+from benchmarks.machines.bed import Bed
+from benchmarks.machines.processes import Running, worker
 from benchmarks.sides import Side
 from tests.support.waiting import wait_until
 

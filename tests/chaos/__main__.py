@@ -14,12 +14,15 @@ from pathlib import Path
 
 import click
 
-from tests.chaos import commands, drive, network, plan, report
-from tests.chaos.bed import Wishes
-from tests.chaos.network import PartitionBy
-from tests.chaos.plan import OFFERED, Kind
-from tests.chaos.servers import Durability
-from tests.chaos.verdict import Evidence, Verdict, judge
+from tests.chaos import commands
+from tests.chaos.bed.bed import Wishes
+from tests.chaos.evidence import report
+from tests.chaos.evidence.verdict import Evidence, Verdict, judge
+from tests.chaos.machines import network
+from tests.chaos.machines.network import PartitionBy
+from tests.chaos.machines.servers import Durability
+from tests.chaos.run import drive, plan
+from tests.chaos.run.plan import OFFERED, Kind
 
 #: Longer than any run with --kills alone should take, in minutes.
 _LONGEST = 240.0

@@ -23,7 +23,7 @@ import click
 import switchyard
 from switchyard.cache.store import Standing
 
-from tests.chaos.servers import Server
+from tests.chaos.machines.servers import Server
 from tests.support import cache_machine
 from tests.support.waiting import wait_until
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from tests.chaos import failover, forking, hanging, report
-from tests.chaos.bed import Wishes
-from tests.chaos.verdict import judge
+from tests.chaos.bed.bed import Wishes
+from tests.chaos.evidence import report
+from tests.chaos.evidence.verdict import judge
+from tests.chaos.scenarios import failover, forking, hanging
 
 _ENGINES = ("switchyard", "stock")
 _POOLS = {"prefork": ("prefork",), "threads": ("threads",), "both": ("prefork", "threads")}

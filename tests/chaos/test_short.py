@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import drive, failover, network, plan, report
-from tests.chaos.bed import Wishes
-from tests.chaos.plan import OFFERED, Fault, Kind
-from tests.chaos.servers import Durability
-from tests.chaos.verdict import judge
+from tests.chaos.bed.bed import Wishes
+from tests.chaos.evidence import report
+from tests.chaos.evidence.verdict import judge
+from tests.chaos.machines import network
+from tests.chaos.machines.servers import Durability
+from tests.chaos.run import drive, plan
+from tests.chaos.run.plan import OFFERED, Fault, Kind
+from tests.chaos.scenarios import failover
 
 SEED = 11
 LEASE = 2.0

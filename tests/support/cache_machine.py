@@ -16,7 +16,7 @@ from switchyard.cache import breaker
 from switchyard.cache.ring import healing
 from switchyard.cache.store import Standing
 
-from tests.chaos.servers import Server
+from tests.chaos.machines.servers import Server
 from tests.support.waiting import wait_until
 
 #: Seconds; far more than a call takes on a busy machine, for one that is late would be a second fault.

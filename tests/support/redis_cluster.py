@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.servers import Server
+from tests.chaos.machines.servers import Server
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 

@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos import processes
 from tests.chaos.beat.app import EVERY
-from tests.chaos.servers import Server
+from tests.chaos.machines import processes
+from tests.chaos.machines.servers import Server
 from tests.support.waiting import wait_until
 
 #: Longest for a process to end, and to stand for election on a busy machine, in seconds.

@@ -20,7 +20,7 @@ from switchyard.transport.opening import open_state
 from tests.chaos.beat.app import EVERY, make_app
 from tests.chaos.beat.candidates import Candidates, Wishes
 from tests.chaos.beat.verdict import Sent, Verdict, judge
-from tests.chaos.servers import Server, durable
+from tests.chaos.machines.servers import Server, durable
 from tests.support.waiting import wait_until
 
 #: Longest for a process to lead at the start, in seconds.

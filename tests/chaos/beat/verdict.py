@@ -17,7 +17,7 @@ from switchyard.beat.drafting import tick_id
 from switchyard.beat.entries import Entry
 from switchyard.beat.instants import next_instant
 
-from tests.chaos.servers import Server
+from tests.chaos.machines.servers import Server
 
 #: What the next tick may be late after the leader was killed, in seconds.
 WITHIN = 10.0

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.chaos import processes
 from tests.chaos.locks import judge, members
 from tests.chaos.locks.crew import Body, Crew
 from tests.chaos.locks.judge import GRACE, Verdict
 from tests.chaos.locks.ledger import Ledger
-from tests.chaos.servers import Server
+from tests.chaos.machines import processes
+from tests.chaos.machines.servers import Server
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
@@ -144,7 +144,9 @@ def _proxy(target: int, folder: Path, stack: ExitStack) -> tuple[int, int]:
     """Port and process id of a proxy in front of a server."""
     port = free_port()
     env = {**processes.PLAIN, "PYTHONPATH": str(processes.ROOT)}
-    proxy = processes.python("tests.chaos.proxy", [str(port), str(target)], env, folder / "proxy.log")
+    proxy = processes.python(
+        "tests.chaos.machines.proxy", [str(port), str(target)], env, folder / "proxy.log"
+    )
     stack.callback(processes.kill_group, proxy)
     return port, proxy.pid
 

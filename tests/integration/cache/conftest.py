@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import switchyard
 
-from tests.chaos.servers import Server
+from tests.chaos.machines.servers import Server
 
 Open = Callable[..., switchyard.Cache]
 

@@ -15,7 +15,7 @@ from switchyard.cache.ring.operations import Command
 from switchyard.cache.ring.shard import Replies, Shard, exchange
 from switchyard.cache.store import Standing
 
-from tests.chaos.servers import Server
+from tests.chaos.machines.servers import Server
 from tests.integration.cache.conftest import DEADLINE, Open
 from tests.support.waiting import wait_until
 

@@ -9,7 +9,7 @@ import time
 import pytest
 import switchyard
 
-from tests.chaos.servers import Server
+from tests.chaos.machines.servers import Server
 from tests.integration.cache.conftest import DEADLINE, Open
 from tests.support.waiting import wait_until
 

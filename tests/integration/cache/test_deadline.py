@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import switchyard
 
-from tests.chaos.servers import Server
+from tests.chaos.machines.servers import Server
 
 #: Seconds; far more than a call takes on a busy machine.
 DEADLINE = 1.0

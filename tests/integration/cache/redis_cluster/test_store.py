@@ -18,7 +18,7 @@ import switchyard
 from redis.cluster import RedisCluster
 from switchyard.cache.store import Standing
 
-from tests.chaos.servers import Server
+from tests.chaos.machines.servers import Server
 from tests.support import redis_cluster
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
@@ -179,14 +179,14 @@ def test_an_empty_cluster_is_neither_cleared_nor_kept(tmp_path: Path) -> None:
         redis_cluster.running(tmp_path / "new", 1) as (new,),
         closing(switchyard.Cache([f"redis+cluster://127.0.0.1:{port}"], deadline=1.0)) as cache,
     ):
-        with _process("tests.chaos.proxy", port, old.port):
+        with _process("tests.chaos.machines.proxy", port, old.port):
             wait_until(partial(cache.set, "key", 1), "the old cluster is found", 30)
         with closing(old.client()) as client:
             client.flushall()
             client.execute_command("CLUSTER RESET")
         assert not cache.set("key", 1)
         assert not cache.clear()
-        with _process("tests.chaos.proxy", port, new.port):
+        with _process("tests.chaos.machines.proxy", port, new.port):
             wait_until(partial(cache.set, "key", 2), "the new cluster is found", 30)
 
 
@@ -205,7 +205,7 @@ def test_nodes_with_new_addresses_are_found_by_the_url(tmp_path: Path) -> None:
         for name in ("old", "new"):
             with (
                 redis_cluster.running(tmp_path / name, 1) as (node,),
-                _process("tests.chaos.proxy", port, node.port),
+                _process("tests.chaos.machines.proxy", port, node.port),
             ):
                 wait_until(partial(cache.set, "key", name), f"the {name} cluster is found", 30)
                 assert cache.get("key") == name
@@ -215,7 +215,7 @@ def test_a_cluster_that_takes_longer_than_one_call_to_meet_is_met(tmp_path: Path
     """Broken if each call begins to connect anew, and none has the time to end it."""
     with (
         redis_cluster.running(tmp_path / "far", 1) as (node,),
-        _process("benchmarks.proxy", node.port, 60) as proxy,
+        _process("benchmarks.machines.proxy", node.port, 60) as proxy,
     ):
         assert proxy.stdout
         far = int(proxy.stdout.readline())

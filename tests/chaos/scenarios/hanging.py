@@ -14,13 +14,14 @@ from pathlib import Path
 from switchyard.cluster.state import State
 from switchyard.models import Node, NodeState
 
-from tests.chaos import drive, ledger, observe
-from tests.chaos.bed import Bed, Wishes, made, monotonic_offset
-from tests.chaos.drive import Say
-from tests.chaos.ledger import Run
-from tests.chaos.plan import Kind
-from tests.chaos.servers import Server
-from tests.chaos.verdict import Evidence, Hit, judge
+from tests.chaos.bed.bed import Bed, Wishes, made, monotonic_offset
+from tests.chaos.evidence import ledger, observe
+from tests.chaos.evidence.ledger import Run
+from tests.chaos.evidence.verdict import Evidence, Hit, judge
+from tests.chaos.machines.servers import Server
+from tests.chaos.run import drive
+from tests.chaos.run.drive import Say
+from tests.chaos.run.plan import Kind
 from tests.support.waiting import wait_until
 
 _SOLO, _STUCK = "n0", "n1"

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import redis
 
-from tests.chaos import faults, ledger, network, observe
-from tests.chaos.bed import STARTS, Bed, Wishes, await_ready, made, monotonic_offset
-from tests.chaos.endings import Endings
-from tests.chaos.faults import NobodyToHit
-from tests.chaos.plan import Fault, Kind, Plan
-from tests.chaos.servers import Durability, Server
-from tests.chaos.verdict import Evidence
+from tests.chaos.bed.bed import STARTS, Bed, Wishes, await_ready, made, monotonic_offset
+from tests.chaos.evidence import ledger, observe
+from tests.chaos.evidence.verdict import Evidence
+from tests.chaos.machines import network
+from tests.chaos.machines.servers import Durability, Server
+from tests.chaos.run import faults
+from tests.chaos.run.endings import Endings
+from tests.chaos.run.faults import NobodyToHit
+from tests.chaos.run.plan import Fault, Kind, Plan
 
 #: Before a fault that found nobody to hit is tried again, and for how long in all, in seconds.
 _AGAIN = 0.25

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos import processes
 from tests.chaos.locks import judge
 from tests.chaos.locks.crew import Hit
 from tests.chaos.locks.ledger import Event
+from tests.chaos.machines import processes
 
 TTL = 2.0
 

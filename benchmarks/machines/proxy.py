@@ -1,6 +1,6 @@
 """A TCP proxy that makes loopback a network: every byte arrives later, in order, at any rate.
 
-``python -m benchmarks.proxy TARGET_PORT DELAY_MS`` prints the port that it listens on.
+``python -m benchmarks.machines.proxy TARGET_PORT DELAY_MS`` prints the port that it listens on.
 """
 
 from __future__ import annotations

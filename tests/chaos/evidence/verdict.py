@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.chaos.ledger import Publish, Run
-from tests.chaos.plan import KILLS, Kind
+from tests.chaos.evidence.ledger import Publish, Run
+from tests.chaos.run.plan import KILLS, Kind
 
 #: Every node: what is done to the broker is done to all of them.
 EVERYBODY = "*"

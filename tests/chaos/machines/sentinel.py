@@ -11,8 +11,8 @@ from typing import Any
 import redis
 from redis.sentinel import MasterNotFoundError, Sentinel
 
-from tests.chaos import processes
-from tests.chaos.servers import Durability, Server
+from tests.chaos.machines import processes
+from tests.chaos.machines.servers import Durability, Server
 from tests.support.servers import binary, free_port
 from tests.support.waiting import wait_until
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos import failover, forking, hanging
-from tests.chaos.plan import Kind
-from tests.chaos.verdict import Evidence, Kill, Verdict
+from tests.chaos.evidence.verdict import Evidence, Kill, Verdict
+from tests.chaos.run.plan import Kind
+from tests.chaos.scenarios import failover, forking, hanging
 
 #: Columns that the table may take.
 _WIDTH = 110

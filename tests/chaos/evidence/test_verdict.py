@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.failover import lost_for_good, outcomes
-from tests.chaos.ledger import Publish, Run
-from tests.chaos.plan import Kind
-from tests.chaos.verdict import EVERYBODY, GRACE, Evidence, Hit, Loss, judge
+from tests.chaos.evidence.ledger import Publish, Run
+from tests.chaos.evidence.verdict import EVERYBODY, GRACE, Evidence, Hit, Loss, judge
+from tests.chaos.run.plan import Kind
+from tests.chaos.scenarios.failover import lost_for_good, outcomes
 
 ACKED = Publish("t", asked=1.0, acked=1.1)
 DONE = Run("t", "n0", 10, start=2.0, end=3.0)

@@ -11,8 +11,8 @@ from typing import Any
 
 import redis
 
-from tests.chaos import processes
-from tests.chaos.aof import Growth
+from tests.chaos.machines import processes
+from tests.chaos.machines.aof import Growth
 from tests.support.servers import binary, free_port
 from tests.support.waiting import wait_until
 

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tests.chaos import observe, processes
-from tests.chaos.bed import Bed
-from tests.chaos.nodes import Node
-from tests.chaos.plan import Fault, Kind
-from tests.chaos.sentinel import Sentinels
-from tests.chaos.servers import Server
-from tests.chaos.verdict import EVERYBODY, Hit
+from tests.chaos.bed.bed import Bed
+from tests.chaos.bed.nodes import Node
+from tests.chaos.evidence import observe
+from tests.chaos.evidence.verdict import EVERYBODY, Hit
+from tests.chaos.machines import processes
+from tests.chaos.machines.sentinel import Sentinels
+from tests.chaos.machines.servers import Server
+from tests.chaos.run.plan import Fault, Kind
 
 #: For a node to end on SIGTERM before it counts as hanging, in seconds.
 _TERM = 30.0

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos import processes
-from tests.chaos.app import QUEUE
-from tests.chaos.network import Link
+from tests.chaos.bed.app import QUEUE
+from tests.chaos.machines import processes
+from tests.chaos.machines.network import Link
 
 #: For a worker to write down the stacks of its threads, in seconds.
 _CRY = 1.0
@@ -50,7 +50,7 @@ class Node:
         """Start a process under this name. What an earlier one left running is killed first."""
         if self.process is not None:
             processes.kill_group(self.process)
-        options = ["-A", "tests.chaos.app", "worker", "-n", f"{self.name}@%h", "-c", str(self.slots)]
+        options = ["-A", "tests.chaos.bed.app", "worker", "-n", f"{self.name}@%h", "-c", str(self.slots)]
         options += ["-P", self.pool, "-Q", QUEUE, "--loglevel", "INFO"]
         options += ["--without-mingle", "--without-gossip", *self.options]
         enter = self.link.enter if self.link else ()

@@ -14,7 +14,7 @@ import switchyard
 from celery import Celery
 from celery.signals import after_setup_logger, worker_ready
 
-from tests.chaos.ledger import Writer
+from tests.chaos.evidence.ledger import Writer
 
 #: Name of Celery's default queue, which is also the list that it is in.
 QUEUE = "celery"

@@ -15,8 +15,8 @@ from switchyard.cluster.keys import Keys
 from switchyard.cluster.state import State
 from switchyard.models import NodeState
 
-from tests.chaos.app import QUEUE
-from tests.chaos.verdict import Loss
+from tests.chaos.bed.app import QUEUE
+from tests.chaos.evidence.verdict import Loss
 from tests.support.replies import text, texts
 
 KEYS = Keys()

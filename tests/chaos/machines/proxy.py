@@ -1,4 +1,4 @@
-"""A TCP proxy: ``python -m tests.chaos.proxy PORT TARGET_PORT``. While its process is stopped, all is silent.
+"""A TCP proxy, as a process: PORT TARGET_PORT. While it is stopped, all is silent.
 
 SIGSTOP closes nothing: the kernel keeps the connections, takes bytes in and passes none on, until SIGCONT.
 """

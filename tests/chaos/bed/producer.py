@@ -1,4 +1,4 @@
-"""A process that publishes without end: ``python -m tests.chaos.producer NAME SEED BACKLOG``.
+"""A process that publishes without end: ``python -m tests.chaos.bed.producer NAME SEED BACKLOG``.
 
 It notes a task before apply_async and again when that returned: only then is the publish acknowledged.
 """
@@ -18,8 +18,8 @@ from typing import Any
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from tests.chaos.app import QUEUE, app
-from tests.chaos.ledger import Writer
+from tests.chaos.bed.app import QUEUE, app
+from tests.chaos.evidence.ledger import Writer
 
 #: Publishes between two looks at the queue.
 _BETWEEN_LOOKS = 20

@@ -14,10 +14,10 @@ from typing import IO
 
 import psutil
 
-from benchmarks.app import BROKER, SIDE
+from benchmarks.machines.app import BROKER, SIDE
 from benchmarks.sides import Side
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 #: A worker with nothing but no-ops in hand stops within this many seconds, or is killed.
 _STOPS_WITHIN = 15.0
 _BYTES_PER_MB = 1_000_000
@@ -71,7 +71,17 @@ def running(module: str, *args: str, env: Mapping[str, str] | None = None) -> It
 @contextmanager
 def worker(side: Side, broker: str, pool: str, slots: int) -> Iterator[Running]:
     """Run a worker of this side; the command is the same for both."""
-    options = ["-A", "benchmarks.app", "worker", "-n", f"{side}@benchmark", "-P", pool, "-c", str(slots)]
+    options = [
+        "-A",
+        "benchmarks.machines.app",
+        "worker",
+        "-n",
+        f"{side}@benchmark",
+        "-P",
+        pool,
+        "-c",
+        str(slots),
+    ]
     quiet = ["-l", "warning", "--without-mingle", "--without-gossip"]
     with running("celery", *options, *quiet, env={SIDE: side.value, BROKER: broker}) as started:
         yield started

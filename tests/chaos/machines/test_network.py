@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import namespaces, network
-from tests.chaos.network import PartitionBy
-from tests.chaos.servers import Server
+from tests.chaos.machines import namespaces, network
+from tests.chaos.machines.network import PartitionBy
+from tests.chaos.machines.servers import Server
 from tests.support.waiting import wait_until
 
 #: Asks the server over one connection, once for each line that it reads, with so many seconds of patience.

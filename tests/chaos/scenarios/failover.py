@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos import drive
-from tests.chaos.bed import Wishes, made
-from tests.chaos.drive import Say
-from tests.chaos.plan import Fault, Kind, Plan
-from tests.chaos.sentinel import Sentinels
-from tests.chaos.verdict import Evidence, Hit, judge
+from tests.chaos.bed.bed import Wishes, made
+from tests.chaos.evidence.verdict import Evidence, Hit, judge
+from tests.chaos.machines.sentinel import Sentinels
+from tests.chaos.run import drive
+from tests.chaos.run.drive import Say
+from tests.chaos.run.plan import Fault, Kind, Plan
 
 #: The cluster must go on after so many seconds.
 WITHIN = 15.0

@@ -16,15 +16,15 @@ from typing import Any
 import redis
 from celery import Celery
 
-from tests.chaos import processes
-from tests.chaos.app import configured
-from tests.chaos.ledger import Writer
-from tests.chaos.network import Network, PartitionBy
-from tests.chaos.nodes import Node
-from tests.chaos.plan import Kind
-from tests.chaos.sentinel import Sentinels
-from tests.chaos.servers import Server
-from tests.chaos.verdict import Hit
+from tests.chaos.bed.app import configured
+from tests.chaos.bed.nodes import Node
+from tests.chaos.evidence.ledger import Writer
+from tests.chaos.evidence.verdict import Hit
+from tests.chaos.machines import processes
+from tests.chaos.machines.network import Network, PartitionBy
+from tests.chaos.machines.sentinel import Sentinels
+from tests.chaos.machines.servers import Server
+from tests.chaos.run.plan import Kind
 from tests.support.waiting import wait_until
 
 #: For nodes to start on a busy machine, in seconds.
@@ -91,7 +91,7 @@ class Bed:
         env = self._environment(self.server.url, "")
         log = self.folder / f"p{number}.log"
         enter = self.network.enter if self.network else ()
-        return processes.python("tests.chaos.producer", arguments, env, log, enter)
+        return processes.python("tests.chaos.bed.producer", arguments, env, log, enter)
 
     def app(self) -> Celery:
         """An application that publishes to this bed and runs nothing."""

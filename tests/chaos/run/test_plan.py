@@ -9,13 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.chaos import drive, faults, ledger, observe, plan
-from tests.chaos.aof import Growth
-from tests.chaos.endings import Endings
-from tests.chaos.faults import Later
-from tests.chaos.ledger import Writer
-from tests.chaos.plan import KILLS, OFFERED, Fault, Kind
-from tests.chaos.verdict import Hit
+from tests.chaos.evidence import ledger, observe
+from tests.chaos.evidence.ledger import Writer
+from tests.chaos.evidence.verdict import Hit
+from tests.chaos.machines.aof import Growth
+from tests.chaos.run import drive, faults, plan
+from tests.chaos.run.endings import Endings
+from tests.chaos.run.faults import Later
+from tests.chaos.run.plan import KILLS, OFFERED, Fault, Kind
 
 
 def _kill(node: str = "n0", at: float = 2.5, kind: Kind = Kind.KILL_NODE, **more: object) -> Hit:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from tests.chaos.faults import Later
+from tests.chaos.run.faults import Later
 
 #: For all endings to be over once no fault comes any more, in seconds.
 _OVER = 240.0

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from tests.chaos import namespaces, processes
+from tests.chaos.machines import namespaces, processes
 from tests.support.servers import free_port
 
 
@@ -83,7 +83,9 @@ class _Proxied:
         port = free_port()
         self.enter: tuple[str, ...] = ()
         self.url = f"redis://127.0.0.1:{port}/0"
-        self._process = processes.python("tests.chaos.proxy", [str(port), str(target)], os.environ, log)
+        self._process = processes.python(
+            "tests.chaos.machines.proxy", [str(port), str(target)], os.environ, log
+        )
 
     def silence(self) -> None:
         processes.signal_group(self._process, signal.SIGSTOP)

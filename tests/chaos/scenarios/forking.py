@@ -11,11 +11,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos import drive
-from tests.chaos.bed import Bed, Wishes, made
-from tests.chaos.drive import Say
-from tests.chaos.servers import Server
-from tests.chaos.verdict import Evidence, judge
+from tests.chaos.bed.bed import Bed, Wishes, made
+from tests.chaos.evidence.verdict import Evidence, judge
+from tests.chaos.machines.servers import Server
+from tests.chaos.run import drive
+from tests.chaos.run.drive import Say
 
 #: Without a new child for so long a pool hangs, in seconds.
 _HANGS = 30.0

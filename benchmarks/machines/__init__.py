@@ -1,0 +1,1 @@
+"""What the measurements stand on: an application, a server, processes, a slow network."""

@@ -1,0 +1,1 @@
+"""What happened, written apart from the broker, and what it means."""

@@ -1,0 +1,1 @@
+"""What a run stands on: processes, servers, networks that can fall silent."""

@@ -1,0 +1,1 @@
+"""Faults drawn by a seed, and how they are done."""
