@@ -81,6 +81,15 @@ def _define(app: Celery) -> None:
         """Throw itself away."""
         raise Reject("as asked", requeue=False) if how == "reject" else Ignore()
 
+    @app.task(shared=False, name="again", bind=True)
+    def again(self: Any, times: int) -> int:
+        """Ask to be delivered again, so many times."""
+        mine = switchyard.current_delivery()
+        assert mine is not None
+        if mine.count <= times:
+            raise Reject("as asked", requeue=True)
+        return mine.count
+
     if os.environ.get("TEST_LATE"):
 
         @app.task(shared=False, name="late")

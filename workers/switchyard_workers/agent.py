@@ -203,6 +203,8 @@ class Agent:
         for receipt in renewal.given_up:
             self._apart(f"tell the callers of the dead task {receipt}", self._announce, receipt)
         self._apart("compare its claims with what it knows", self._give_back_forgotten, renewal)
+        # Whoever polls does it sooner, unless a task runs there or the consumer is closed already.
+        self._apart("settle what is done", self.claimant.flush)
         self._reap(renewal.overdue)
 
     def _apart(self, what: str, act: Callable[..., None], *args: Any) -> None:

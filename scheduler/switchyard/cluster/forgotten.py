@@ -58,4 +58,5 @@ class Forgotten:
             return []
         mine = self._claimant
         tags = [tag_of(mine.epoch, receipt) for receipt in mine.state.claimed_receipts(mine.name)]
-        return [tag for tag in tags if not mine.accounts_for(tag)]
+        known = mine.tags()
+        return [tag for tag in tags if tag not in known]

@@ -48,6 +48,7 @@ class Claiming:
         claimant.stopped = True
         if self._channel.polled is not None and claimant.awaits_claims:
             self._release(claimant, claimant.read(self._channel.polled))
+        claimant.flush()
 
     # -- kombu's --------------------------------------------------------------------------------------
 

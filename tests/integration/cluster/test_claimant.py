@@ -87,6 +87,7 @@ def test_claims_that_arrive_after_the_lease_are_not_started(
     claimant.start(connection, SOURCES, 1)
     clock.now += LEASE + 1
     assert read_all(claimant, connection) == []
+    claimant.flush()
     assert cluster.shared() == ["m1"]
     claimant.start(connection, SOURCES, 1)
     assert len(read_all(claimant, connection)) == 1

@@ -81,10 +81,12 @@ class Hooks(_Kombus):
         self.qos.forget(tag)
 
     def settled(self) -> None:
-        """A slot came free: without an event loop nobody else would notice in time."""
+        """A slot came free, and there is something to tell the server. Whoever polls does it, at once.
+
+        It may be one of many greenlets or threads that calls this; with an event loop, that one turns anyhow.
+        """
         transport = self.connection
         if transport is not None and not transport.has_event_loop:
-            self.consuming.flush()
             transport.cycle.wake()
 
     # -- kombu's hooks --------------------------------------------------------------------------------

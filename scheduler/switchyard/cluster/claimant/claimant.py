@@ -20,6 +20,7 @@ from switchyard.cluster import calls
 from switchyard.cluster.avoided import Avoided
 from switchyard.cluster.claimant.finished import Finished
 from switchyard.cluster.claimant.held import Held, HeldMessages
+from switchyard.cluster.claimant.returns import Returns
 from switchyard.cluster.claimant.sources import Sources
 from switchyard.cluster.claimant.unsettled import Batch, Unsettled, epoch_and_receipt, tag_of
 from switchyard.cluster.replies.answers import Settlement
@@ -67,7 +68,7 @@ class Claimant:
         self.on_fenced: Callable[[], None] = lambda: None
         self.held = HeldMessages()
         self._to_settle = Unsettled()
-        self._to_give_back: deque[Callable[[], object]] = deque()
+        self._returns = Returns()
         self._settling: list[Batch] = []
         self._sent: deque[_Sent] = deque()
         self._asked = 0
@@ -138,8 +139,7 @@ class Claimant:
 
     def _take(self, sent: _Sent, reply: Any) -> list[tuple[str, Claim]]:
         if sent is _Sent.SETTLE:
-            self._settling.pop()
-            self._settled(calls.read_settlement(reply))
+            self._settled(self._settling.pop(), calls.read_settlement(reply))
         elif sent is _Sent.BELL:
             self.claim_next = True
         else:
@@ -181,14 +181,12 @@ class Claimant:
 
     @property
     def accounted(self) -> int:
-        """How many claims this process knows of: held, or on their way to be settled."""
-        return len(self.held) + len(self._to_settle) + sum(len(receipts) for _, receipts in self._settling)
+        """How many claims this process knows of: held, or on their way to be settled or given back."""
+        return len(self.held) + len(self._to_settle) + len(self._returns)
 
-    def accounts_for(self, tag: str) -> bool:
-        """Whether this process knows of this claim."""
-        epoch, receipt = epoch_and_receipt(tag)
-        under_way = any(of == epoch and receipt in receipts for of, receipts in tuple(self._settling))
-        return tag in self.held or under_way or tag in self._to_settle.tags()
+    def tags(self) -> set[str]:
+        """The delivery tags of these claims. Any thread may ask."""
+        return {*self.held.tags(), *self._to_settle.tags(), *self._returns.tags()}
 
     def settle(self, tag: str) -> None:
         """The task is done for good. Sent with the next claim, or by :meth:`flush`."""
@@ -197,76 +195,80 @@ class Claimant:
         self._to_settle.add(tag)
 
     def release(self, tags: Sequence[str], messages: Sequence[str] | None = None, front: bool = True) -> None:
-        """Give messages back to their homes, oldest first, changed to ``messages`` if given.
-
-        What can't be given back now, because the connection broke, :meth:`flush` tries again.
-        """
-        for tag in tags:
-            self.held.drop(tag)
+        """Give messages back to their homes, oldest first, changed to ``messages`` if given."""
         texts = messages or [""] * len(tags)
         pairs = [(epoch_and_receipt(tag)[1], text) for tag, text in zip(tags, texts, strict=True)]
-        self._give_back(lambda: self.state.release(self.name, self.epoch, pairs, front))
+        self._return(*tags, operation=lambda: self.state.release(self.name, self.epoch, pairs, front))
 
     def crashed(self, tag: str, message: str) -> None:
         """A pool process died running this task: give it back as ``message``, or up after too many deaths."""
-        self.held.drop(tag)
         epoch, receipt = epoch_and_receipt(tag)
-        self._give_back(lambda: self.state.crash(self.name, epoch, receipt, message, self.max_deliveries))
+        limit = self.max_deliveries
+        self._return(tag, operation=lambda: self.state.crash(self.name, epoch, receipt, message, limit))
 
     def forget(self, tag: str) -> None:
         """Nothing in this process knows this claim any more: give it back; if it was held, with a death."""
-        held = self.held.drop(tag)
-        epoch, receipt = epoch_and_receipt(tag)
-        if held is None:
-            self.state.release(self.name, epoch, [(receipt, "")])
+        if tag in self.held:
+            self.crashed(tag, "")
         else:
-            self.state.crash(self.name, epoch, receipt, "", self.max_deliveries)
-        self.claim_next = True
-
-    def _give_back(self, operation: Callable[[], object]) -> None:
-        self._to_give_back.append(operation)
-        self._flush_releases()
-
-    def _flush_releases(self) -> None:
-        while self._to_give_back:
-            self._to_give_back[0]()
-            self._to_give_back.popleft()
-            self.claim_next = True
+            self.release([tag])
 
     def bury(self, tag: str, reason: str, tell: bool) -> None:
         """Set a message aside that can't be run. ``tell`` its callers, if nobody else has."""
-        self.held.drop(tag)
         epoch, receipt = epoch_and_receipt(tag)
-        self._give_back(lambda: self.state.bury(self.name, epoch, receipt, reason, tell))
+        self._return(tag, operation=lambda: self.state.bury(self.name, epoch, receipt, reason, tell))
+
+    def _return(self, *tags: str, operation: Callable[[], object]) -> None:
+        """Sent by :meth:`flush`: whoever calls this may be one of many, and the connections are few."""
+        self._returns.add(*tags, operation=operation)
+        for tag in tags:
+            self.held.drop(tag)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether :meth:`flush` has something to send."""
+        return self._to_settle.is_due or bool(self._returns)
 
     def flush(self) -> None:
-        """Settle what is due now, in as few round trips as it takes. Whoever comes second need not wait."""
-        if not (self._to_settle or self._to_give_back) or not self._flushing.acquire(blocking=False):
-            return
-        try:
-            self._flush_releases()
-            while batch := self._to_settle.next_batch():
-                try:
-                    settlement = self.state.settle(self.name, *batch)
-                except BaseException:
-                    self._to_settle.put_back(batch)
-                    raise
-                self._settled(settlement)
-        finally:
-            self._flushing.release()
+        """Send what is due now, in as few round trips as it takes.
+
+        Any thread or greenlet may call; one at a time sends, also what others come with meanwhile.
+        """
+        while self.is_due and self._flushing.acquire(blocking=False):
+            try:
+                self._send_returns()
+                self._send_settlements()
+            finally:
+                self._flushing.release()
+
+    def _send_returns(self) -> None:
+        while self._returns:
+            self._returns.send_next()
+            self.claim_next = True
+
+    def _send_settlements(self) -> None:
+        while batch := self._to_settle.next_batch():
+            try:
+                settlement = self.state.settle(self.name, *batch)
+            except BaseException:
+                self._to_settle.put_back(batch)
+                raise
+            self._settled(batch, settlement)
 
     def forget_all_but(self, running: Collection[str]) -> None:
         """After a lost connection: keep claims whose tasks run or are to be settled, release the others."""
         self.connected()
         for tag in [tag for tag in self.held.tags() if tag not in running]:
             self.held.drop(tag)
-        kept = {*self.held.tags(), *self._to_settle}
+        kept = self.tags()
         receipts = sorted(self.state.claimed_receipts(self.name), key=int)
-        self.release(
-            [tag for tag in (tag_of(self.epoch, receipt) for receipt in receipts) if tag not in kept]
-        )
+        tags = [tag_of(self.epoch, receipt) for receipt in receipts]
+        if unknown := [tag for tag in tags if tag not in kept]:
+            self.release(unknown)
+        self.flush()
 
-    def _settled(self, settlement: Settlement) -> None:
+    def _settled(self, batch: Batch, settlement: Settlement) -> None:
+        self._to_settle.done(batch)
         if settlement.fenced:
             self.possible_duplicates += settlement.possible_duplicates
             self._fenced("")

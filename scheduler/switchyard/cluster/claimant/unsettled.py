@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Iterator
 
 from switchyard.cluster.calls import SETTLE_MAX
 
@@ -23,42 +23,59 @@ def tag_of(epoch: str, receipt: str) -> str:
 
 
 class Unsettled:
-    """A queue of tags that is emptied in batches. Any thread may add to it."""
+    """A queue of tags that is emptied in batches. Any thread may add to it, or take a batch."""
 
     def __init__(self) -> None:
         self._tags: deque[str] = deque()
+        self._under_way: list[Batch] = []
+        self._taking = threading.Lock()
 
-    def __bool__(self) -> bool:
+    @property
+    def is_due(self) -> bool:
+        """Whether there is another batch to take."""
         return bool(self._tags)
 
     def __len__(self) -> int:
-        return len(self._tags)
+        """How many are not known to be settled, those of batches that were taken too."""
+        return len(self._tags) + sum(len(receipts) for _, receipts in self._under_way.copy())
 
     def tags(self) -> set[str]:
-        """Those that are there now. Any thread may ask."""
-        return set(self._tags.copy())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tags)
+        """Those that are not known to be settled, whoever may have taken them. Any thread may ask."""
+        with self._taking:
+            taken = [tag_of(epoch, receipt) for epoch, receipts in self._under_way for receipt in receipts]
+            return {*taken, *self._tags.copy()}
 
     def add(self, tag: str) -> None:
         """One more task is done."""
         self._tags.append(tag)
 
     def next_batch(self) -> Batch | None:
-        """Takes the receipts of one epoch at the head, SETTLE_MAX at most; None if there is none."""
+        """Takes the receipts of one epoch at the head, SETTLE_MAX at most; None if there is none.
+
+        Who takes it says :meth:`done` or :meth:`put_back` of it.
+        """
         receipts: list[str] = []
         epoch = ""
-        while self._tags and len(receipts) < SETTLE_MAX:
-            of, receipt = epoch_and_receipt(self._tags[0])
-            if receipts and of != epoch:
-                break
-            epoch = of
-            receipts.append(receipt)
-            self._tags.popleft()
+        with self._taking:
+            while self._tags and len(receipts) < SETTLE_MAX:
+                of, receipt = epoch_and_receipt(self._tags[0])
+                if receipts and of != epoch:
+                    break
+                epoch = of
+                receipts.append(receipt)
+                self._tags.popleft()
+            if receipts:
+                self._under_way.append((epoch, receipts))
         return (epoch, receipts) if receipts else None
+
+    def done(self, batch: Batch) -> None:
+        """These are settled."""
+        with self._taking:
+            self._under_way.remove(batch)
 
     def put_back(self, batch: Batch) -> None:
         """Nobody knows whether these were settled: they are the next to be."""
         epoch, receipts = batch
-        self._tags.extendleft(tag_of(epoch, receipt) for receipt in reversed(receipts))
+        with self._taking:
+            self._under_way.remove(batch)
+            self._tags.extendleft(tag_of(epoch, receipt) for receipt in reversed(receipts))
