@@ -81,7 +81,8 @@ def _run(folder: Path, python: Path, source: Path, only: str, install: bool) -> 
         env |= {"REDIS_PORT": str(server.port), OUTCOMES: str(outcomes), INSTALL: str(int(install))}
         env |= {"PYTHONPATH": f"{source}:{Path(__file__).parent}"}
         # Their configuration and their cache are not ours; the plugin is a module of its own there.
-        options = ["-p", "no:cacheprovider", "-p", "plugin", "-o", "addopts=", "-q"]
+        options = ["-p", "no:cacheprovider", "-p", "celery.contrib.pytest", "-p", "plugin"]
+        options += ["-o", "addopts=", "-q"]
         command = [str(python), "-m", "pytest", "t/integration", *options, *(["-k", only] if only else [])]
         subprocess.run(command, cwd=source, env=env, timeout=PATIENCE, check=False)
     pairs = (line.split(" ", 1) for line in outcomes.read_text(encoding="utf-8").splitlines())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from tests.chaos import commands
+from tests.chaos import commands, stories
 from tests.chaos.bed.bed import Wishes
 from tests.chaos.evidence import report
 from tests.chaos.evidence.verdict import Evidence, Verdict, judge
@@ -26,6 +26,7 @@ from tests.chaos.run.plan import OFFERED, Kind
 
 #: Longer than any run with --kills alone should take, in minutes.
 _LONGEST = 240.0
+_SILENT = {Kind.PARTITION, Kind.SILENT_PRODUCER}
 _PARTITIONS = {"namespaces": PartitionBy.NAMESPACES, "proxy": PartitionBy.PROXY}
 
 
@@ -103,7 +104,7 @@ def main(
         seed=seed,
         lease=lease,
         renew=lease / 4,
-        partition_by=_partition_by(partition_by) if Kind.PARTITION in faults else PartitionBy.NOTHING,
+        partition_by=_partition_by(partition_by) if _SILENT & set(faults) else PartitionBy.NOTHING,
         appendfsync=appendfsync,
     )
     click.echo(f"seed {seed}, {len(what.faults)} faults in {what.seconds:.0f} s; logs in {folder}", err=True)
@@ -133,7 +134,7 @@ def _say_failures(results: dict[str, tuple[Evidence, Verdict]]) -> int:
     return 1 if bad else 0
 
 
-for command in (commands.sentinel, commands.forks, commands.solo):
+for command in (commands.sentinel, commands.forks, commands.solo, stories.stories):
     main.add_command(command)
 
 if __name__ == "__main__":

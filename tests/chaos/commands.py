@@ -69,7 +69,7 @@ def sentinel(
         results[one] = failover.run(replace(wishes, engine=one), failovers, place, say)
     report.show({one: (found, judge(found)) for one, found in results.items()}, wishes.seed)
     report.show_failovers({one: failover.outcomes(found) for one, found in results.items()})
-    _end({one: failover.failures(found, failovers) for one, found in results.items()})
+    end({one: failover.failures(found, failovers) for one, found in results.items()})
 
 
 @click.command()
@@ -87,7 +87,7 @@ def forks(count: int, nodes: int, slots: int, engine: str, lease: float, folder:
         say(f"--- {one}; logs in {place}")
         results[one] = forking.run(forking.wishes(one, nodes, slots, lease), count, place, say)
     report.show_forks({one: forking.outcome(found) for one, found in results.items()})
-    _end({one: forking.failures(found, count) for one, found in results.items()})
+    end({one: forking.failures(found, count) for one, found in results.items()})
 
 
 @click.command()
@@ -100,10 +100,10 @@ def solo(seconds: float, lease: float, folder: Path | None) -> None:
     say(f"logs in {place}")
     evidence, outcome = hanging.run(hanging.wishes(lease), seconds, place, say)
     report.show_hanging(outcome)
-    _end({"switchyard": hanging.failures(evidence, outcome)})
+    end({"switchyard": hanging.failures(evidence, outcome)})
 
 
-def _end(failures: Mapping[str, Iterable[str]]) -> None:
+def end(failures: Mapping[str, Iterable[str]]) -> None:
     """Say all failures; exit with 1 if one is ours."""
     for engine, found in failures.items():
         for failure in found:

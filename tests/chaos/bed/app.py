@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.chaos.evidence.ledger import Writer
 
 #: Name of Celery's default queue, which is also the list that it is in.
 QUEUE = "celery"
+#: Which code a node runs: the new one knows a task more.
+CODE, NEW = "CHAOS_CODE", "new"
 
 
 def configured(broker: str, engine: str, transport_options: Mapping[str, Any]) -> Celery:
@@ -57,6 +60,20 @@ def _define(app: Celery) -> None:
         while time.monotonic() < until:
             sum(range(1000))
         writer.write(task, node, attempt, "end")
+
+    @app.task(shared=False, name="poison", ignore_result=True)
+    def poison() -> None:
+        """End the whole node, whatever its pool, as a machine does that runs out of memory."""
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    if os.environ.get(CODE) == NEW:
+
+        @app.task(shared=False, name="fresh", bind=True, ignore_result=True)
+        def fresh(self: Any) -> None:
+            """What only the new code knows."""
+            task, attempt = self.request.id, writer.attempt()
+            writer.write(task, node, attempt, "start")
+            writer.write(task, node, attempt, "end")
 
     @worker_ready.connect(weak=False)
     def ready(**_: Any) -> None:

@@ -21,7 +21,7 @@ from tests.chaos.bed.nodes import Node
 from tests.chaos.evidence.ledger import Writer
 from tests.chaos.evidence.verdict import Hit
 from tests.chaos.machines import processes
-from tests.chaos.machines.network import Network, PartitionBy
+from tests.chaos.machines.network import Link, Network, PartitionBy
 from tests.chaos.machines.sentinel import Sentinels
 from tests.chaos.machines.servers import Server
 from tests.chaos.run.plan import Kind
@@ -50,6 +50,8 @@ class Wishes:
     renew: float = 0.5
     partition_by: PartitionBy = PartitionBy.NOTHING
     appendfsync: str = "always"
+    #: What the nodes are started with beside it all.
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -63,6 +65,7 @@ class Bed:
     network: Network | None = None
     nodes: list[Node] = field(default_factory=list)
     producers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    producer_links: list[Link] = field(default_factory=list)
     hits: list[Hit] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     skipped: list[Kind] = field(default_factory=list)
@@ -88,10 +91,16 @@ class Bed:
     def start_producer(self, number: int) -> subprocess.Popen[bytes]:
         """A process that keeps the cluster busy."""
         arguments = [f"p{number}", str(self.wishes.seed), str(self.wishes.backlog)]
-        env = self._environment(self.server.url, "")
+        link = self._producer_link(number)
+        env = self._environment(link.url if link else self.server.url, "")
         log = self.folder / f"p{number}.log"
-        enter = self.network.enter if self.network else ()
+        enter = link.enter if link else ()
         return processes.python("tests.chaos.bed.producer", arguments, env, log, enter)
+
+    def _producer_link(self, number: int) -> Link | None:
+        if self.network is not None and number == len(self.producer_links):
+            self.producer_links.append(self.network.link(f"p{number}", self.server.port))
+        return self.producer_links[number] if self.producer_links else None
 
     def app(self) -> Celery:
         """An application that publishes to this bed and runs nothing."""
@@ -141,7 +150,7 @@ class Bed:
             )
         if self.ours and node:
             mine |= {"SWITCHYARD_NODE": node, "SWITCHYARD_LABELS": '{"chaos": "yes"}'}
-        return {**os.environ, **mine}
+        return {**os.environ, **mine, **dict(self.wishes.environment)}
 
 
 @contextmanager
@@ -182,6 +191,8 @@ def _clear(bed: Bed) -> None:
         node.stop()
     for producer in bed.producers:
         processes.kill_group(producer)
+    for link in bed.producer_links:
+        link.close()
     bed.client.close()
     bed.server.close()
     bed.stop_publishing()

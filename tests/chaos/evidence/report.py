@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.evidence.verdict import Evidence, Kill, Verdict
+from tests.chaos.evidence.verdict import Evidence, Kill, Verdict, judge
 from tests.chaos.run.plan import Kind
 from tests.chaos.scenarios import failover, forking, hanging
+from tests.chaos.scenarios.story import Story
 
 #: Columns that the table may take.
 _WIDTH = 110
+#: And what the figures of a story take beside.
+_FIGURES = 30
 
 
 def show(results: Mapping[str, tuple[Evidence, Verdict]], seed: int) -> None:
@@ -100,6 +103,18 @@ def show_hanging(cost: hanging.Outcome) -> None:
     found.add_row("  started elsewhere after its loss: p50, p99, max", _quantiles(cost.moved))
     found.add_row("  back after it woke", f"{hung.back_after:.2f} s")
     Console(width=_WIDTH).print(found)
+
+
+def show_stories(results: Mapping[str, Story]) -> None:
+    """Print each story's verdict and its own figures."""
+    found = _titled("stories", "story", "acknowledged", "lost, stuck", "given up", "ran twice", "and")
+    for name, story in results.items():
+        verdict = judge(story.evidence)
+        away, twice = f"{len(verdict.lost)}, {len(verdict.stuck)}", f"{verdict.duplicates}"
+        twice += f" ({len(verdict.unexplained)} unexplained)" if verdict.unexplained else ""
+        figures = "\n".join(f"{what}: {figure}" for what, figure in story.figures.items())
+        found.add_row(name, str(verdict.published), away, str(len(verdict.dead)), twice, figures)
+    Console(width=_WIDTH + _FIGURES).print(found)
 
 
 def _titled(title: str, *columns: str) -> Table:

@@ -15,11 +15,13 @@ EVERYBODY = "*"
 #: fault makes it run again. A busy machine of two cores needs some of this for a prefork child's result.
 GRACE = 1.5
 #: Faults that must not make any task run twice.
-HARMLESS = frozenset({Kind.TERM, Kind.PRODUCER_KILL, Kind.JOIN})
+HARMLESS = frozenset({Kind.TERM, Kind.PRODUCER_KILL, Kind.JOIN, Kind.CLOCK})
 #: Faults during which a node is not heard but lives on.
 SILENT = frozenset({Kind.PAUSE, Kind.PARTITION})
 #: Faults under which a publish that is not answered is sent again.
-OF_THE_BROKER = frozenset({Kind.CUT, Kind.RESTART_REDIS, Kind.CRASH_REDIS, Kind.FAILOVER})
+OF_THE_BROKER = frozenset(
+    {Kind.CUT, Kind.RESTART_REDIS, Kind.CRASH_REDIS, Kind.FAILOVER, Kind.SILENT_PRODUCER}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import redis
 
 from tests.chaos.machines import processes
 from tests.chaos.machines.aof import Growth
+from tests.support import clock
 from tests.support.servers import binary, free_port
 from tests.support.waiting import wait_until
 
@@ -40,6 +41,8 @@ class Durability(StrEnum):
 
 class Server:
     """A ``redis-server`` process of our own, on loopback or in the network that ``enter`` is the way into."""
+
+    _program = binary()
 
     def __init__(
         self,
@@ -79,15 +82,18 @@ class Server:
     def start(self, follows: Server | None = None) -> None:
         """Start it, as a replica if there is somebody to follow, and wait until it answers."""
         self.folder.mkdir(exist_ok=True)
-        command = [*self._enter, binary(), "--port", str(self.port), "--save", ""]
+        command = [*self._enter, self._program, "--port", str(self.port), "--save", ""]
         command += ["--dir", str(self.folder), *self._options]
         if follows is not None:
             command += ["--replicaof", "127.0.0.1", str(follows.port)]
         log = self.folder / f"{self.name}.log"
-        self._process = processes.start(command, processes.PLAIN, log)
+        self._process = processes.start(command, self._env(), log)
         wait_until(self.answers, f"redis-server answers on {self.port}, see {log}", timeout=_ANSWERS)
         if self.durability.forgets and self._growth is None:
             self._growth = Growth(self.folder)
+
+    def _env(self) -> Mapping[str, str]:
+        return processes.PLAIN
 
     def answers(self) -> bool:
         """Whether it takes commands."""
@@ -145,6 +151,27 @@ class Server:
         self.kill()
         if self._growth is not None:
             self._growth.stop()
+
+
+class Stepped(Server):
+    """One whose clock can be moved. It needs libfaketime (apt-get install faketime)."""
+
+    _program = clock.PROGRAM
+
+    @property
+    def _offset(self) -> Path:
+        return self.folder / "offset"
+
+    def _env(self) -> Mapping[str, str]:
+        return {**processes.PLAIN, **clock.environment(self._offset)}
+
+    def step(self, seconds: float) -> None:
+        """Set its clock so far from the machine's."""
+        client = self.client()
+        try:
+            clock.step(self._offset, client, seconds)
+        finally:
+            client.close()
 
 
 def durable(durability: Durability = Durability.ALWAYS) -> list[str]:

@@ -196,6 +196,30 @@ def _failover(bed: Bed, fault: Fault) -> Later:
     return Later(0.05, over)
 
 
+def _refuse(bed: Bed, fault: Fault) -> Later:
+    """It wants a replica in step with it, and has none."""
+    number = _note(bed, fault.kind, None)
+    bed.client.config_set("min-replicas-to-write", 1)
+
+    def accept() -> None:
+        bed.client.config_set("min-replicas-to-write", 0)
+        _until_now(bed, number)
+
+    return Later(fault.lasts, accept)
+
+
+def _silent_producer(bed: Bed, fault: Fault) -> Later:
+    link = bed.producer_links[fault.order[0] % len(bed.producer_links)]
+    number = _note(bed, fault.kind, None)
+    link.silence()
+
+    def heal() -> None:
+        link.heal()
+        _until_now(bed, number)
+
+    return Later(fault.lasts, heal)
+
+
 def _producer_kill(bed: Bed, fault: Fault) -> Later:
     number = fault.order[0] % len(bed.producers)
     processes.kill_group(bed.producers[number])
@@ -225,6 +249,8 @@ _ACTS: dict[Kind, Callable[[Bed, Fault], Later | None]] = {
     Kind.RESTART_REDIS: _restart_redis,
     Kind.CRASH_REDIS: _crash_redis,
     Kind.FAILOVER: _failover,
+    Kind.REFUSE: _refuse,
     Kind.PRODUCER_KILL: _producer_kill,
+    Kind.SILENT_PRODUCER: _silent_producer,
     Kind.JOIN: _join,
 }

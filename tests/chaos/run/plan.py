@@ -26,17 +26,25 @@ class Kind(StrEnum):
     #: Its machine dies: what was not on the disk is gone.
     CRASH_REDIS = "crash-redis"
     FAILOVER = "failover"
+    #: The server answers reads and takes no write, as one that has lost its replicas.
+    REFUSE = "refuse-writes"
     PRODUCER_KILL = "producer-kill"
+    #: Nothing reaches a producer or comes from it, and nothing is closed.
+    SILENT_PRODUCER = "silent-producer"
     JOIN = "join"
     HANG = "hang"
+    #: The server's clock is set forwards or back.
+    CLOCK = "clock"
     #: Nobody's doing: a lease ran out on a machine that is too slow.
     LATE = "late"
 
 
 #: SIGKILL of something that runs tasks.
 KILLS = frozenset({Kind.KILL_NODE, Kind.KILL_PARENT, Kind.KILL_CHILD})
-#: What the command line offers; a failover and a hanging event loop are commands of their own.
-OFFERED = tuple(kind for kind in Kind if kind not in (Kind.FAILOVER, Kind.HANG, Kind.LATE))
+#: What the command line offers for a drawn plan; the others have scenarios of their own.
+OFFERED = tuple(kind for kind in Kind if kind not in (Kind.FAILOVER, Kind.HANG, Kind.CLOCK, Kind.LATE))
+#: Faults that last: mostly past the lease.
+_LASTING = (Kind.PAUSE, Kind.PARTITION, Kind.REFUSE, Kind.SILENT_PRODUCER)
 #: How often each kind is drawn; those not named, once. SIGKILL of a whole node is what the promise is about.
 _WEIGHTS = {Kind.KILL_NODE: 4, Kind.KILL_PARENT: 2, Kind.KILL_CHILD: 2, Kind.PAUSE: 2, Kind.PARTITION: 2}
 #: Faults of one run at most.
@@ -92,7 +100,7 @@ def draw(
 
 def _lasts(rng: random.Random, kind: Kind, lease: float) -> float:
     """Mostly past the lease, so that the node is fenced; one in four short, so that it must not be."""
-    if kind not in (Kind.PAUSE, Kind.PARTITION):
+    if kind not in _LASTING:
         return 0.0
     past = rng.random() < 0.75
     return round(lease + rng.uniform(0.7, 2.0) if past else lease * rng.uniform(0.1, 0.5), 3)
