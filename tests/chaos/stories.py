@@ -9,7 +9,7 @@ import click
 
 from tests.chaos import commands
 from tests.chaos.evidence import report
-from tests.chaos.scenarios import clock, countdowns, deploy, poison, rolling
+from tests.chaos.scenarios import clock, countdowns, deploy, poison, reaping, rolling
 from tests.chaos.scenarios.story import Story
 
 Tell = Callable[[Path], Story]
@@ -25,6 +25,7 @@ def _all(nodes: int, slots: int, lease: float, count: int | None) -> dict[str, T
         "countdowns": lambda place: countdowns.run(countdowns.wishes(*bed), count or 10_000, place, say),
         "deploy": lambda place: deploy.run(deploy.wishes(*bed), count or 200, place, say),
         "poison": lambda place: poison.run(poison.wishes(nodes + 1, slots, lease), place, say),
+        "reaping": lambda place: reaping.run(reaping.wishes(*bed), count or 200_000, place, say),
         "rolling": lambda place: rolling.run(rolling.wishes(*bed), count or 5, place, say),
     }
 
@@ -34,7 +35,7 @@ NAMES = tuple(_all(3, 2, 2.0, None))
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(NAMES))
-@click.option("--count", type=click.IntRange(1), help="Of countdowns, new tasks or rolling restarts.")
+@click.option("--count", type=click.IntRange(1), help="Of countdowns, new tasks, claims or rolling restarts.")
 @NODES
 @commands.SLOTS
 @commands.LEASE

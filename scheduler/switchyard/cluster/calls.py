@@ -19,6 +19,8 @@ from switchyard.models import Claim, Placement, Tick
 PLACE_MAX = 200
 #: Receipts that one settle may carry: Lua can unpack some thousands, a reply must stay small.
 SETTLE_MAX = 500
+#: Bytes of messages that one place carries or one claim takes, but for the last step: some milliseconds.
+MESSAGES_BYTES = 2_000_000
 #: How long the mark of a tick is kept, in us (7 days): longer than anybody lets a leader sleep and wake.
 MARK_US = 604_800_000_000
 
@@ -81,7 +83,7 @@ def claim(
     groups: Sequence[Sequence[str]],
     fair: bool,
 ) -> Call:
-    """Claim up to ``want`` messages from a node's inbox, then from ``groups`` of lists.
+    """Claim up to ``want`` messages, or some MB, from a node's inbox, then from ``groups`` of lists.
 
     ``fair`` takes turns among the lists of a group.
     """
@@ -89,7 +91,9 @@ def claim(
     touched += [keys.idle(queue) for queue in queues]
     touched += [home for group in groups for home in group]
     sizes = [len(group) for group in groups]
-    return Call("cluster/claim", touched, [name, epoch, want, len(queues), "1" if fair else "0", *sizes])
+    turns = "1" if fair else "0"
+    args: list[Argument] = [name, epoch, want, len(queues), turns, MESSAGES_BYTES, *sizes]
+    return Call("cluster/claim", touched, args)
 
 
 def read_claimed(reply: Sequence[Any]) -> Claimed:

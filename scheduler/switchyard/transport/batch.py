@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from switchyard.cluster import calls
-from switchyard.cluster.calls import PLACE_MAX
+from switchyard.cluster.calls import MESSAGES_BYTES, PLACE_MAX
 from switchyard.cluster.runner import Call, operation
 from switchyard.cluster.state import State
 from switchyard.models import Placement, Tick
@@ -32,15 +32,16 @@ class Letter:
 Draft = Letter | Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Run:
     """Consecutive messages that are placed together: as the first one's intent, queue and priority say.
 
-    ``ticks`` are empty, or one for each message.
+    ``ticks`` are empty, or one for each message; ``size`` is that of all messages, in characters.
     """
 
     first: Letter
     placement: Placement
+    size: int = 0
     messages: list[str] = field(default_factory=list)
     ticks: list[Tick] = field(default_factory=list)
 
@@ -52,11 +53,13 @@ class _Run:
             letter.queue,
             letter.priority,
         )
-        return alike and len(self.messages) < PLACE_MAX and bool(self.ticks) == (tick is not None)
+        room = len(self.messages) < PLACE_MAX and self.size < MESSAGES_BYTES
+        return alike and room and bool(self.ticks) == (tick is not None)
 
     def add(self, message: str, tick: Tick | None) -> None:
         """Take one more."""
         self.messages.append(message)
+        self.size += len(message)
         if tick is not None:
             self.ticks.append(tick)
 

@@ -33,6 +33,14 @@ def hold(cluster: Cluster, name: str, count: int) -> list[str]:
     return messages
 
 
+def claim_all(cluster: Cluster, name: str, count: int) -> list[tuple[str, str]]:
+    """Claim so many, in as many steps as their bytes need."""
+    claimed: list[tuple[str, str]] = []
+    for _ in range(count):
+        claimed += cluster.claim(name, count - len(claimed))
+    return claimed
+
+
 def scripts(cluster: Cluster) -> tuple[int, int]:
     """How many scripts the server has run, and for how many us."""
     stats: dict[str, Any] = cluster.state.client.info("commandstats")
@@ -69,7 +77,7 @@ def test_a_step_of_a_reap_is_bounded_in_bytes(cluster: Cluster) -> None:
     cluster.join("a", limit=100)
     for number in range(24):
         cluster.place(f"{number:02}" + "x" * LARGE, "a")
-    cluster.claim("a", 12)
+    claim_all(cluster, "a", 12)
     cluster.expire("a")
     calls, _ = scripts(cluster)
     assert cluster.state.reap("a", 5).restored == 24
@@ -83,7 +91,7 @@ def test_every_step_that_moves_messages_is_bounded_in_bytes(cluster: Cluster, ho
     cluster.join("a", limit=100)
     for number in range(16):
         cluster.place(f"{number:02}" + "x" * LARGE, "a")
-    receipts = [receipt for receipt, _ in cluster.claim("a", 16)] if how == "release" else []
+    receipts = [receipt for receipt, _ in claim_all(cluster, "a", 16)] if how == "release" else []
     calls, _ = scripts(cluster)
     if how == "drain":
         assert cluster.state.drain("a") == 16
@@ -95,6 +103,40 @@ def test_every_step_that_moves_messages_is_bounded_in_bytes(cluster: Cluster, ho
     assert scripts(cluster)[0] - calls >= 8
     if how != "purge":
         assert [message[:2] for message in cluster.shared()] == [f"{number:02}" for number in range(16)]
+
+
+@pytest.mark.parametrize("placed", [True, False])
+def test_a_claim_is_bounded_in_bytes_and_goes_on(cluster: Cluster, placed: bool) -> None:
+    """Broken if a node with room stops the server while it takes large messages, or waits after them."""
+    cluster.join("a", limit=100)
+    for number in range(16):
+        message = f"{number:02}" + "x" * LARGE
+        cluster.place(message, *(["a"] if placed else []))
+    first = cluster.state.claim("a", cluster.epochs["a"], 16, ["q"], [["q"]])
+    assert first.answer == "more"
+    assert 2 <= len(first.claims) <= 4
+    rest = claim_all(cluster, "a", 16 - len(first.claims))
+    claimed = [claim.message.decode() for claim in first.claims] + [message for _, message in rest]
+    assert [message[:2] for message in claimed] == [f"{number:02}" for number in range(16)]
+    assert cluster.state.claim("a", cluster.epochs["a"], 16, ["q"], [["q"]]).answer == "ok"
+
+
+def test_a_late_settle_does_not_search_all_of_a_long_queue(cluster: Cluster) -> None:
+    """Broken if a fenced node stops the server: 500 late receipts, each looked for in the whole list."""
+    hold(cluster, "a", 500)
+    receipts = sorted(cluster.state.claimed_receipts("a"), key=int)
+    with cluster.state.client.pipeline(transaction=False) as pipe:
+        for number in range(100):
+            pipe.lpush("q", *(f"behind{number * 1000 + at}" for at in range(1000)))
+        pipe.execute()
+    cluster.state.reap("a", 5)
+    cluster.join("b", limit=500)
+    assert len(cluster.claim("b", 250)) == 250
+    _, before = scripts(cluster)
+    settlement = cluster.state.settle("a", cluster.epochs["a"], receipts)
+    assert (settlement.cancelled, settlement.possible_duplicates) == (250, 250)
+    # The whole list for each of those that are gone would be 25 million comparisons, for seconds.
+    assert scripts(cluster)[1] - before < 500_000
 
 
 def test_a_reap_that_was_begun_is_finished_by_others(

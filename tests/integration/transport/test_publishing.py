@@ -126,6 +126,23 @@ def test_a_batch_places_and_loses_nothing(app: Celery, cluster: Cluster, server:
     assert cluster.state.client.llen("celery") == 40
 
 
+def test_a_batch_of_large_messages_stops_the_server_for_no_longer(app: Celery, cluster: Cluster) -> None:
+    """One script would write them all, 200 MB perhaps: longer than a lease."""
+
+    def scripts() -> int:
+        stats = cluster.state.client.info("commandstats")
+        return int(stats.get("cmdstat_evalsha", {"calls": 0})["calls"])
+
+    join(cluster, "a", 1)
+    app.tasks["noop"].apply_async()
+    before = scripts()
+    with app.producer_or_acquire() as producer, producer.batch():
+        for _ in range(8):
+            app.send_task("noop", ("x" * 1_000_000,), producer=producer)
+    assert cluster.state.client.llen("celery") == 8
+    assert scripts() - before >= 4
+
+
 def test_a_message_on_the_shared_queue_is_kombus_own(app: Celery, server: Server) -> None:
     """A stock worker could not run what we publish."""
     app.tasks["add"].apply_async((1, 2), placement={"strategy": "least_load"})

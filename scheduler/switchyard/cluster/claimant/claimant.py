@@ -145,7 +145,7 @@ class Claimant:
         else:
             claimed = calls.read_claimed(reply)
             self.newest = max([self.newest, *(int(claim.receipt) for claim in claimed.claims)])
-            self.claim_next = len(claimed.claims) == self._asked
+            self.claim_next = claimed.answer == "more" or len(claimed.claims) == self._asked
             if claimed.answer == "fenced":
                 self._fenced(self._claim_epoch)
             return self._fresh(

@@ -108,7 +108,7 @@ class Crash(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The answer to claim: ``ok``, ``fenced`` or ``draining``, and the messages."""
+    """The answer to claim: ``ok``, ``more`` (for the next one), ``fenced`` or ``draining``; messages."""
 
     answer: str
     claims: tuple[Claim, ...] = ()

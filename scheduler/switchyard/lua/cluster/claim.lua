@@ -2,14 +2,16 @@
 --
 -- KEYS  1 node  2 inbox  3 claims  4 seq  5 deaths, then the idle sets of its queues, then the lists
 -- ARGV  1 name  2 epoch  3 how many at most  4 how many idle sets  5 '1' to take turns within a group
---       6 ... the sizes of the groups that the lists come in
--- Returns {'fenced'}, {'draining'}, or {'ok', receipt, deaths, earlier deliveries, home, message, receipt, ...}
+--       6 how many bytes at most, but for what the last step takes  7 ... the sizes of the groups that the lists come in
+-- Returns {'fenced'}, {'draining'}, or {'ok', receipt, deaths, earlier deliveries, home, message, receipt, ...}, with
+--         'more' for 'ok' if the bytes kept it from taking more
 --
 -- Invariant 1: a message goes from its list or inbox to the claims in this script; it is never only in a
 -- process. Invariant 3: a fenced node gets nothing. Invariant 4: a node that got less than it asked for is
 -- in the idle sets, so that the next task left on a shared queue rings its bell. Invariant 8: a node holds one
 -- suspect at a time, a task that two nodes or more died with, so that those which died together do not die together
 -- again: until it is settled, which rings for the next, or for 10 s, and four times as long for each further death.
+-- Each step takes as many as all before it and one: one large message is found out before many are taken.
 --
 -- include: deaths_in, deliveries_in, digits, home_and_message, next_number, now_ms, pack_entry, receipt_and_entry
 
@@ -18,7 +20,7 @@ local held = redis.call('HMGET', node, 'epoch', 'state', 'idle', 'suspect', 'cle
 if held[1] ~= ARGV[2] then return {'fenced'} end
 if held[2] ~= 'up' then return {'draining'} end
 
-local want = tonumber(ARGV[3])
+local want, bytes = tonumber(ARGV[3]), tonumber(ARGV[6])
 local answer = {'ok'}
 local died = redis.call('EXISTS', KEYS[5]) == 1
 
@@ -34,27 +36,30 @@ local function keep(receipt, entry, home, message, lines)
   answer[#answer + 1] = lines == '' and 0 or deliveries_in(lines)
   answer[#answer + 1] = home
   answer[#answer + 1] = message
-  want = want - 1
+  want, bytes = want - 1, bytes - #message
 end
 
 -- A suspect that has run for a while clears itself: others need not wait for the end of a long task.
 local holds_suspect = died and held[4] and now < tonumber(held[5] or 0) and redis.call('HEXISTS', claims, held[4]) == 1
 
-if want > 0 then
-  local popped = redis.call('ZPOPMIN', inbox, want)
+local step = 1
+while want > 0 and bytes > 0 do
+  local popped = redis.call('ZPOPMIN', inbox, math.min(step, want))
+  if #popped == 0 then break end
   for i = 1, #popped, 2 do
     local receipt, entry = receipt_and_entry(popped[i])
     local home, message = home_and_message(entry)
     keep(receipt, entry, home, message, lines_of(entry))
   end
+  step = step * 2
 end
 
 -- Up to `count` messages from a list become claims; how many. Those that must not go here now stay in front; a
 -- hundred of them at most are looked past.
 local function take(list, count)
   local taken, passed = 0, {}
-  while taken < count and #passed < 100 do
-    local messages = redis.call('RPOP', list, count - taken)
+  while taken < count and #passed < 100 and bytes > 0 do
+    local messages = redis.call('RPOP', list, math.min(1 + taken + #passed, count - taken))
     if not messages then break end
     local receipt = next_number(KEYS[4], #messages, now)
     for i, message in ipairs(messages) do
@@ -79,11 +84,11 @@ local function take(list, count)
 end
 
 local first = 6 + tonumber(ARGV[4])
-for group = 6, #ARGV do
+for group = 7, #ARGV do
   local size = tonumber(ARGV[group])
   local turns = ARGV[5] == '1' and size > 1
   local found = true
-  while want > 0 and found do
+  while want > 0 and bytes > 0 and found do
     found = false
     for i = first, first + size - 1 do
       if want <= 0 then break end
@@ -93,7 +98,8 @@ for group = 6, #ARGV do
   first = first + size
 end
 
-local idle = want > 0 and '1' or '0'
+if want > 0 and bytes <= 0 then answer[1] = 'more' end
+local idle = want > 0 and bytes > 0 and '1' or '0'
 if idle == '1' then
   for i = 6, 5 + tonumber(ARGV[4]) do redis.call('SADD', KEYS[i], name) end
 elseif held[3] == '1' then

@@ -6,7 +6,8 @@
 --         {'fenced', how many redelivered copies were cancelled in time, how many may run twice}
 --
 -- Invariant 3: a late settle of a fenced epoch touches no claim of anybody. Its tasks were given back to
--- their homes; a copy that nobody claimed yet is taken away again, any other may be a duplicate.
+-- their homes; a copy that nobody claimed yet is taken away again, any other may be a duplicate. It stands near the
+-- front, where it was given back to: no list is searched further than some 100,000 messages in all.
 --
 -- include: add_event, home_and_message, ring
 
@@ -24,12 +25,13 @@ if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then
   return {'ok', redis.call('HDEL', KEYS[2], unpack(receipts))}
 end
 
-local cancelled = 0
+local cancelled, depth = 0, math.ceil(100000 / #receipts)
 for _, receipt in ipairs(receipts) do
   local entry = redis.call('HGET', KEYS[4], receipt)
   if entry then
     local home, message = home_and_message(entry)
-    if redis.call('LREM', home, -1, message) > 0 then
+    if redis.call('LPOS', home, message, 'RANK', -1, 'MAXLEN', depth) then
+      redis.call('LREM', home, -1, message)
       cancelled = cancelled + 1
       redis.call('HDEL', KEYS[3], redis.sha1hex(entry))
     end
