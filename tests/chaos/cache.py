@@ -24,7 +24,7 @@ import switchyard
 from switchyard.cache.store import Standing
 
 from tests.chaos.machines.servers import Server
-from tests.support import cache_machine
+from tests.support.cache import machine as cache_machine
 from tests.support.waiting import wait_until
 
 #: Keys that callers ask for; the square of a random number picks, so some are asked for much more often.

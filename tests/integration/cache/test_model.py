@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import cache_machine
+from tests.support.cache import machine as cache_machine
 
 
 @pytest.mark.timeout(300)

@@ -19,7 +19,7 @@ from redis.cluster import RedisCluster
 from switchyard.cache.store import Standing
 
 from tests.chaos.machines.servers import Server
-from tests.support import redis_cluster
+from tests.support.cache import redis_cluster
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 

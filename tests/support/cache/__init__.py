@@ -1,0 +1,1 @@
+"""Caches under test: servers of a Redis Cluster, and a model to compare with."""
