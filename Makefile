@@ -69,6 +69,7 @@ bench: $(STAMP)  ## side by side with plain Celery
 
 chaos: $(STAMP)  ## kill nodes, servers and connections; count what is lost, beside plain Celery
 	$(BIN)/python -m tests.chaos $(CHAOS)
+	$(if $(CHAOS),,$(BIN)/python -m tests.chaos stories)
 
 chaos-locks: $(STAMP)  ## kill, stop and cut off holders of locks and leaders; check every guarantee
 	$(BIN)/python -m tests.chaos.locks $(CHAOS)

@@ -53,7 +53,7 @@ def run(wishes: Wishes, count: int, folder: Path, say: Say) -> Story:
         "all given back after": f"{freed:.2f} s",
         "the last ended after all were due": f"{max(ends, default=0.0):.2f} s",
     }
-    return Story(story, tuple(_early(ends)), figures)
+    return Story(story, tuple(wrong(ends)), figures)
 
 
 def _kill_the_fullest(bed: Bed, count: int) -> tuple[Node, int]:
@@ -70,6 +70,7 @@ def _kill_the_fullest(bed: Bed, count: int) -> tuple[Node, int]:
     return victim, most[victim.name]
 
 
-def _early(ends: list[float]) -> list[str]:
+def wrong(ends: list[float]) -> list[str]:
+    """What must not be beside the verdict, for ends in seconds after all were due."""
     early = sum(end < 0 for end in ends)
     return [f"{early} tasks ran before they were due"] if early else []

@@ -53,7 +53,7 @@ def run(wishes: Wishes, count: int, folder: Path, say: Say) -> Story:
         drive.drain(bed)
         evidence = drive.gather(bed)
     figures = {"new tasks, of these set aside by old nodes": f"{published}, {len(aside)}"}
-    return Story(evidence, tuple(_wrong(evidence, published, len(aside))), figures)
+    return Story(evidence, tuple(wrong(evidence, published, len(aside))), figures)
 
 
 def _restart_with_new_code(bed: Bed, number: int) -> None:
@@ -72,7 +72,8 @@ def _are_somewhere(bed: Bed, state: State, published: int) -> bool:
     return len(ran) + len(state.dead_receipts()) >= published
 
 
-def _wrong(evidence: Evidence, published: int, aside: int) -> list[str]:
+def wrong(evidence: Evidence, published: int, aside: int) -> list[str]:
+    """What must not be beside the verdict: new tasks that never ran, or none that came to old code."""
     ran = {run.task for run in evidence.runs if run.task.startswith("new") and run.end is not None}
     found = [f"{published - len(ran)} of {published} new tasks never ran"] if len(ran) < published else []
     return found if aside else [*found, "no old node met a new task: nothing was tried"]

@@ -48,7 +48,7 @@ def run(wishes: Wishes, folder: Path, say: Say) -> Story:
         drive.drain(bed)
         evidence = drive.gather(bed)
     figures = {"nodes that it ended": str(len(evidence.hits)), "given up after": f"{given_up:.1f} s"}
-    return Story(evidence, tuple(_wrong(evidence)), figures)
+    return Story(evidence, tuple(wrong(evidence)), figures)
 
 
 def _is_given_up(bed: Bed, say: Say) -> bool:
@@ -62,6 +62,11 @@ def _is_given_up(bed: Bed, say: Say) -> bool:
     return observe.left(bed.client, [node.name for node in bed.nodes]).get(_POISON) == "dead"
 
 
-def _wrong(evidence: Evidence) -> list[str]:
+def wrong(evidence: Evidence) -> list[str]:
+    """What must not be beside the verdict: innocents given up, or the poison not."""
     dead = judge(evidence).dead
-    return [] if dead == (_POISON,) else [f"given up: {', '.join(dead) or 'nothing'}, instead of the poison"]
+    return (
+        []
+        if dead == (_POISON,)
+        else [f"given up: {', '.join(sorted(dead)) or 'nothing'}, instead of the poison"]
+    )

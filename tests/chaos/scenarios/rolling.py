@@ -38,10 +38,15 @@ def run(wishes: Wishes, count: int, folder: Path, say: Say) -> Story:
         bed.stop_producers()
         drive.drain(bed)
         evidence = drive.gather(bed)
-    slow = [f"{sum(s > _SOON for s in took)} stops took more than {_SOON:g} s"] if max(took) > _SOON else []
     took.sort()
     middle, most = took[len(took) // 2], took[-1]
-    return Story(evidence, tuple(slow), {"a clean stop: p50, max": f"{middle:.2f}, {most:.2f} s"})
+    return Story(evidence, tuple(wrong(took)), {"a clean stop: p50, max": f"{middle:.2f}, {most:.2f} s"})
+
+
+def wrong(took: list[float]) -> list[str]:
+    """What must not be beside the verdict, for how long the stops took, in seconds."""
+    slow = sum(seconds > _SOON for seconds in took)
+    return [f"{slow} stops took more than {_SOON:g} s"] if slow else []
 
 
 def _restart(bed: Bed, node: Node) -> float:
