@@ -16,6 +16,7 @@ from switchyard.coordination.election import Election
 from switchyard.coordination.exclusive import current_lock, exclusive
 from switchyard.coordination.lock import Lock, lock
 from switchyard.errors import (
+    BrokerRefuses,
     BrokerUnreachable,
     ConfigurationError,
     LockLost,
@@ -42,6 +43,7 @@ from switchyard.transport.delivery import current_delivery
 __version__ = "0.1.0"
 
 __all__ = [
+    "BrokerRefuses",
     "BrokerUnreachable",
     "Cache",
     "CachedCalls",

@@ -4,6 +4,7 @@
   * ConfigurationError     settings, rules, strategy names; also a ValueError
     * UnsupportedBroker    the broker URL is not Redis or Valkey
   * BrokerUnreachable      no server answers at the URL
+    * BrokerRefuses        one answers, but takes no commands, or no writes, for now
   * ServerTooOld           the server lacks commands that we need
   * NodeNameInUse          another live process holds this node name
   * OtherLayout            the cluster's state in Redis was written by a version that this one can't work with
@@ -39,6 +40,10 @@ class UnsupportedBroker(ConfigurationError):
 
 class BrokerUnreachable(SwitchyardError):
     """No server answers where the broker URL points."""
+
+
+class BrokerRefuses(BrokerUnreachable):
+    """The server answers that it takes nothing for now: it loads, is busy, full, or has lost its replicas."""
 
 
 class ServerTooOld(SwitchyardError):

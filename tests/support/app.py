@@ -51,10 +51,22 @@ def _define(app: Celery) -> None:
         _ledger(app).rpush(key, value)
 
     @app.task(shared=False, name="jot", ignore_result=True)
-    def jot(path: str, line: str) -> None:
+    def jot(path: str, line: str, seconds: float = 0.0) -> None:
         """Append a line to a file: as quick as a task can be that leaves a trace."""
+        time.sleep(seconds)
         with open(path, "a", encoding="utf-8") as ledger:  # noqa: PTH123 - this is what makes it quick
             ledger.write(f"{line}\n")
+
+    @app.task(shared=False, name="jot.again", bind=True, ignore_result=True)
+    def jot_again(self: Any, path: str, seconds: float) -> None:
+        """Leave a line each time; ask to be run again the first time."""
+        time.sleep(seconds)
+        with open(path, "a+", encoding="utf-8") as ledger:  # noqa: PTH123
+            ledger.write("ran\n")
+            ledger.seek(0)
+            times = len(ledger.readlines())
+        if times == 1:
+            raise self.retry(countdown=0)
 
     @app.task(shared=False, name="where", bind=True)
     def where(self: Any, seconds: float = 0.0) -> str:

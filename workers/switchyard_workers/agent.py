@@ -11,11 +11,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from switchyard.adapters.redis_refusals import TRY_LATER
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.claimant.unsettled import epoch_and_receipt
 from switchyard.cluster.forgotten import Forgotten
@@ -84,28 +84,37 @@ class Agent:
 
     def leave(self) -> None:
         """Settle what is done, give back the rest, and be gone from the cluster at once."""
+        self._settle_all()
         self._left.set()
         self.nudge()
         if self._thread is not None:
             self._thread.join(self.settings.lease)
         try:
-            self.claimant.flush()
             self.state.reap(self.name, self.settings.max_deliveries, self.claimant.epoch, left=True)
         except RedisError as exc:
-            logger.warning(
-                "Node %s could not say goodbye: %s. Its tasks come back when its lease ends, within %s s.",
-                self.name,
-                exc,
-                self.settings.lease,
-            )
+            text = "Node %s could not say goodbye: %s. Its tasks come back when its lease ends, within %s s."
+            logger.warning(text, self.name, exc, self.settings.lease)
+
+    def _settle_all(self) -> None:
+        """Settle while the lease is kept; a server that takes nothing now may do so in two leases' time."""
+        deadline = time.monotonic() + 2 * self.settings.lease
+        self.claimant.abandon()
+        while self.claimant.is_due and time.monotonic() < deadline:
+            with suppress(RedisError, OSError):
+                self.claimant.flush()
+            if self.claimant.is_due:
+                self._left.wait(self.settings.renew / 10)
 
     def nudge(self) -> None:
         """Renew now instead of at the next beat: something changed."""
         self._nudged.set()
 
     def drain(self) -> None:
-        """Hand the inbox back and take no more: this node is stopping."""
-        self.state.drain(self.name, stopping=True)
+        """Hand the inbox back and take no more: this node is stopping. Heartbeats try again if it fails."""
+        try:
+            self.state.drain(self.name, stopping=True)
+        except (RedisError, OSError) as exc:
+            logger.warning("Node %s could not hand its inbox back: %s. Trying again.", self.name, exc)
 
     # -- the lease ------------------------------------------------------------------------------------
 
@@ -211,7 +220,7 @@ class Agent:
         """Do one of the things that a heartbeat leads to. One that fails must not keep the others from it."""
         try:
             act(*args)
-        except (RedisConnectionError, RedisTimeoutError):
+        except TRY_LATER:
             raise
         except Exception as exc:
             reason = " ".join(f"{type(exc).__name__}: {exc}".split())

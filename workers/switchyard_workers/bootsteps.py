@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
+from redis.exceptions import RedisError
 from switchyard.adapters import celery_worker
+from switchyard.adapters.celery_connecting import pause_after_refusals
 from switchyard.adapters.celery_pool import begun_tags, keep_begun_jobs
 from switchyard.adapters.celery_settling import settle_promptly
 from switchyard.adapters.celery_worker import Consumer
+from switchyard.adapters.redis_refusals import RefusedForNow
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.keys import checked_queue
-from switchyard.errors import SwitchyardError
+from switchyard.errors import BrokerRefuses, BrokerUnreachable, SwitchyardError
 from switchyard.install import installation
 from switchyard.models import DeadTask
 from switchyard.transport.claiming import Claiming
@@ -38,6 +42,7 @@ class NodeStep(bootsteps.StartStopStep):
         celery_worker.count_deaths(c.app.tasks.values())
         if self.include_if(c):
             celery_worker.keep_what_is_refused(c)
+            pause_after_refusals(c)
         super().__init__(c, **kwargs)
 
     def include_if(self, c: Consumer) -> bool:
@@ -84,6 +89,9 @@ class NodeStep(bootsteps.StartStopStep):
         try:
             agent = self._agent(c)
             agent.join()
+        except BrokerUnreachable as exc:
+            # It was there a moment ago: Celery connects again.
+            raise (RefusedForNow if isinstance(exc, BrokerRefuses) else ConnectionError)(str(exc)) from exc
         except SwitchyardError as exc:
             logger.critical("%s", exc)
             raise SystemExit(1) from None
@@ -118,7 +126,8 @@ class NodeStep(bootsteps.StartStopStep):
         except Exception:
             logger.exception("Callers of the task given up with receipt %s could not be told.", dead.receipt)
         if self.agent is not None:
-            self.agent.state.announced(dead.receipt)
+            with suppress(RedisError, OSError):  # else it is told again
+                self.agent.state.announced(dead.receipt)
 
     def _tick(self) -> None:
         self._ticked_at = time.monotonic()

@@ -8,8 +8,10 @@ from typing import Any, NoReturn
 from celery import Celery, current_task
 from celery.app import task as celery_task
 from celery.app import trace as celery_trace
+from celery.exceptions import Reject
 from celery.result import AsyncResult
 from celery.states import SUCCESS
+from kombu.exceptions import OperationalError
 
 from switchyard.adapters.celery_app import current
 
@@ -17,6 +19,15 @@ from switchyard.adapters.celery_app import current
 _IGNORES: Callable[[Any, Any], bool] | None = getattr(
     celery_task, "get_actual_ignore_result", getattr(celery_trace, "get_actual_ignore_result", None)
 )
+
+
+def run_again_if_its_retry_is_lost(error: BaseException) -> None:
+    """Let a task whose retry could not be published be delivered again.
+
+    Celery throws such a task away, with a rejection that is none of the user's, and its retry is nowhere.
+    """
+    if isinstance(error, Reject) and isinstance(error.reason, OperationalError):
+        error.requeue = True
 
 
 def ignores_result(task: Any, request: Any) -> bool:

@@ -23,6 +23,8 @@ from kombu.serialization import prepare_accept_content
 from kombu.transport.virtual import Message
 from kombu.utils.imports import symbol_by_name
 
+from switchyard.adapters.celery_task import run_again_if_its_retry_is_lost
+
 _log = logging.getLogger(__name__)
 
 #: No time limit of a task is longer, in seconds: some 30 years.
@@ -123,6 +125,7 @@ class CountsDeaths:
         """What Celery does; the mark tells our QoS why the message is rejected."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         self.message.process_died = isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt)
+        run_again_if_its_retry_is_lost(error)
         with self._marked_if_it_fails():
             return super().on_failure(exc_info, *args, **options)  # type: ignore[misc]
 
@@ -276,8 +279,7 @@ def _check(request: Any) -> None:
 def fail(app: Any, channel: Any, payload: dict[str, Any], error: Exception) -> None:
     """Make the result of the task in this message a failure, as Celery does for a lost worker.
 
-    With its chord, errbacks and all, if these can be read. Raises what reading the message's headers or
-    reaching the result backend raises.
+    Raises what reading the message's headers or reaching the result backend raises.
     """
     message = Message(payload, channel=channel)
     message.accept = prepare_accept_content(app.conf.accept_content)

@@ -7,11 +7,12 @@ from typing import Any
 
 from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import BusyLoadingError, NoPermissionError, RedisError
 from redis.retry import Retry
 
+from switchyard.adapters.redis_refusals import RefusedForNow
 from switchyard.cluster.state import State
-from switchyard.errors import BrokerUnreachable, ServerTooOld, UnsupportedBroker
+from switchyard.errors import BrokerRefuses, BrokerUnreachable, ServerTooOld, UnsupportedBroker
 from switchyard.settings import Settings
 from switchyard.transport.connection import Connection
 
@@ -23,7 +24,7 @@ OLDEST_VALKEY = (7, 2)
 def open_state(app_or_url: Any, settings: Settings) -> State:
     """The state of an application's cluster, or of the one behind a broker URL.
 
-    Raises BrokerUnreachable, UnsupportedBroker. Every command on it has a deadline of one lease.
+    Raises BrokerUnreachable, BrokerRefuses, UnsupportedBroker. Commands on it have a deadline of one lease.
     """
     options = {
         "switchyard_namespace": settings.namespace,
@@ -43,14 +44,20 @@ def open_state(app_or_url: Any, settings: Settings) -> State:
         connection.connect()
         channel = connection.default_channel
     except (OSError, RedisError, OperationalError) as exc:
-        raise BrokerUnreachable(
-            f"no answer from the broker at {connection.as_uri().replace('//:**@', '//')}: {exc}; "
-            "check the URL, and that the server runs and lets this machine in"
-        ) from None
+        raise _unreachable(connection.as_uri().replace("//:**@", "//"), exc) from None
     state: State = channel.cluster_state
     # redis-py would retry for longer than a lease; whoever holds this state knows better when to try again.
     state.client.set_retry(Retry(NoBackoff(), 1))
     return state
+
+
+def _unreachable(url: str, exc: Exception) -> BrokerUnreachable:
+    if isinstance(exc, RefusedForNow | BusyLoadingError):
+        return BrokerRefuses(f"the broker at {url} takes nothing for now: {exc}; mend that server, or wait")
+    return BrokerUnreachable(
+        f"no answer from the broker at {url}: {exc}; "
+        "check the URL, and that the server runs and lets this machine in"
+    )
 
 
 def require_supported(state: State) -> None:

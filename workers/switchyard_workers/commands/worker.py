@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import click
-from switchyard.errors import ConfigurationError
+from switchyard.adapters.redis_refusals import RefusedForNow
+from switchyard.errors import BrokerRefuses, ConfigurationError
 from switchyard.settings import Settings, checked_node, load
 from switchyard.transport.opening import require_supported
 
@@ -114,8 +115,12 @@ def _require_pool(celery_options: Sequence[str]) -> None:
 def _require_ready(target: Target, node: str | None, labels: Mapping[str, str]) -> None:
     """Say in one line what Celery would say in a traceback, or not at all. Raises SwitchyardError."""
     _require_heard(target.settings(), node, labels)
-    state = target.open()
-    require_supported(state)
+    try:
+        state = target.open()
+        require_supported(state)
+    except (BrokerRefuses, RefusedForNow) as exc:
+        click.echo(f"{exc}; the worker starts, and waits", err=True)
+        return
     state.client.close()
 
 

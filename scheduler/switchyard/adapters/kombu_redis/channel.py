@@ -13,6 +13,7 @@ from switchyard.adapters.kombu_redis.message import Message, Payload
 from switchyard.adapters.kombu_redis.poller import Poller
 from switchyard.adapters.kombu_redis.qos import QoS
 from switchyard.adapters.kombu_redis.sides import Consuming, Publishing
+from switchyard.adapters.redis_refusals import RefusedForNow, telling_refusals
 
 #: A base that mypy looks through: the classes of kombu, which has no types, are mixed in at the end.
 _Kombus: Any = object
@@ -99,6 +100,10 @@ class Hooks(_Kombus):
             self._kept_client = super()._create_client()
         return self._kept_client
 
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        params: dict[str, Any] = super()._connparams(asynchronous)
+        return params | {"connection_class": telling_refusals(params["connection_class"])}
+
     def _put(self, queue: str, message: Payload, **kwargs: Any) -> None:
         batch: PublishBatch | None = kwargs.get("_publish_batch")
         left = self.publishing.put(queue, message, None if batch is None else batch.ours)
@@ -125,6 +130,8 @@ class Hooks(_Kombus):
             self._in_poll = self.client.connection
             self._brpop_sent_at = monotonic()  # kombu's look after dead connections reads it, from 5.7 on
             self.consuming.start(self._in_poll, queues, self.qos.can_consume_max_estimate())
+            if not self.consuming.awaiting:
+                self._in_poll = None
 
     def _brpop_read(self, **options: Any) -> bool:
         # A reply may still be due to what kombu sent before this channel was the node's (Mingle does).
@@ -183,6 +190,8 @@ class Transport(kombu_redis.Transport):
     """kombu's Redis transport with our poller; a subclass names its channels."""
 
     has_event_loop = False
+    #: After these kombu and Celery connect anew and go on.
+    connection_errors = (*kombu_redis.Transport.connection_errors, RefusedForNow)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

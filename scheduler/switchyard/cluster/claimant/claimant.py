@@ -16,10 +16,12 @@ from typing import Any
 from redis.exceptions import NoScriptError, ResponseError
 
 from switchyard.adapters.redis_client import Argument, RawConnection, send_all
+from switchyard.adapters.redis_refusals import RefusedForNow
 from switchyard.cluster import calls
 from switchyard.cluster.avoided import Avoided
 from switchyard.cluster.claimant.finished import Finished
 from switchyard.cluster.claimant.held import Held, HeldMessages
+from switchyard.cluster.claimant.refused import Refused
 from switchyard.cluster.claimant.returns import Returns
 from switchyard.cluster.claimant.sources import Sources
 from switchyard.cluster.claimant.unsettled import Batch, Unsettled, epoch_and_receipt, tag_of
@@ -65,6 +67,7 @@ class Claimant:
         self.newest = 0
         self.finished = Finished()
         self.avoided = Avoided(clock)
+        self._refused = Refused(name, poll, clock)
         self.on_fenced: Callable[[], None] = lambda: None
         self.held = HeldMessages()
         self._to_settle = Unsettled()
@@ -79,12 +82,14 @@ class Claimant:
 
     def connected(self) -> None:
         """A fresh connection owes no replies; what the old one was to settle is settled again."""
-        self._abandon()
+        self.abandon()
         self.claim_next, self.stopped = True, False
 
     def start(self, connection: RawConnection, sources: Sources, room: int | None) -> None:
         """Send what is due, without waiting: settlements, then a claim, or a wait on the bell."""
-        self._abandon()
+        self.abandon()
+        if not self._refused.may_ask:
+            return
         keys, commands = self.state.keys, list[tuple[Argument, ...]]()
         if batch := self._to_settle.next_batch():
             self._settling.append(batch)
@@ -104,7 +109,11 @@ class Claimant:
         else:
             commands.append(("BLPOP", keys.bell(self.name), self.poll))
             self._sent.append(_Sent.BELL)
-        send_all(connection, commands)
+        try:
+            send_all(connection, commands)
+        except RefusedForNow as exc:  # the connection's own look whether the server is there
+            self.abandon()
+            self._refused.refused(exc)
 
     def read(self, connection: RawConnection) -> list[tuple[str, Claim]]:
         """Take the replies that are there, the first of them waited for: claims with their delivery tags."""
@@ -116,12 +125,19 @@ class Claimant:
                 self._undo(self._sent.popleft())
                 self.state.runner.load("cluster/claim", "cluster/settle")
                 self.claim_next = True
+            except RefusedForNow as exc:
+                self._undo(self._sent.popleft())
+                self._refused.refused(exc)
+                if exc.elsewhere:
+                    connection.disconnect()
+                    self.abandon()
             except ResponseError:
-                # Such as a full server: wait on the bell before the next try, instead of spinning.
+                # Whatever it is: wait on the bell before the next try, instead of spinning.
                 self._undo(self._sent.popleft())
                 self.claim_next = False
                 raise
             else:
+                self._refused.taken()
                 claims += self._take(self._sent.popleft(), reply)
             if self._sent and not connection.can_read(timeout=0):
                 break
@@ -163,7 +179,8 @@ class Claimant:
             return []
         return claims
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """Nobody will read the replies that are due: what they would say is settled is settled again."""
         self._sent.clear()
         while self._settling:
             self._to_settle.put_back(self._settling.pop())
@@ -234,10 +251,13 @@ class Claimant:
 
         Any thread or greenlet may call; one at a time sends, also what others come with meanwhile.
         """
-        while self.is_due and self._flushing.acquire(blocking=False):
+        while self.is_due and self._refused.may_ask and self._flushing.acquire(blocking=False):
             try:
                 self._send_returns()
                 self._send_settlements()
+                self._refused.taken()
+            except RefusedForNow as exc:
+                self._refused.refused(exc)
             finally:
                 self._flushing.release()
 
