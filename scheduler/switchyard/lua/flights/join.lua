@@ -5,8 +5,13 @@
 -- Returns the record of the task that has it now: "publishing:<task id>", "waiting:..." or "running:..."
 --
 -- Invariant: a flight belongs to one task at a time, and ends by itself if its task never says a word.
+--
+-- include: hold_at_most
 
 local holder = redis.call('GET', KEYS[1])
-if holder then return holder end
+if holder then
+  hold_at_most(KEYS[1], holder, ARGV[2])
+  return holder
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]
