@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import switchyard
-from celery import Celery
+from celery import Celery, signals
 from celery.exceptions import Ignore, Reject
 from celery.worker.control import control_command
 
@@ -174,6 +174,12 @@ def _ledger(app: Celery) -> Any:
     return redis.Redis.from_url(app.conf.broker_url.rpartition("/")[0] + "/63")
 
 
+@signals.worker_shutting_down.connect
+def take_long_to_stop(**_: Any) -> None:
+    """Let the worker's own handler of SIGTERM take its time."""
+    time.sleep(float(os.environ.get("TEST_STOPS_FOR", "0")))
+
+
 @control_command(args=[("seconds", float)])
 def block(state: Any, seconds: float) -> str:
     """Let the event loop hang."""
@@ -184,3 +190,4 @@ def block(state: Any, seconds: float) -> str:
 if "TEST_BROKER" in os.environ:
     app = make_app(os.environ["TEST_BROKER"], stock=os.environ.get("TEST_STOCK") == "1")
     app.conf.broker_transport_options = json.loads(os.environ.get("TEST_TRANSPORT_OPTIONS", "{}"))
+    app.conf.update(json.loads(os.environ.get("TEST_CONF", "{}")))

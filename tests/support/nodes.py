@@ -96,6 +96,7 @@ def worker(
     lease: float = 5.0,
     ready: bool = True,
     stock: bool = False,
+    mingle: bool = False,
 ) -> Iterator[WorkerProcess]:
     """Run ``switchyard worker`` (or plain ``celery worker`` if ``stock``) until the block ends."""
     if stock:
@@ -110,8 +111,7 @@ def worker(
             pool,
             "--loglevel",
             "INFO",
-            "--without-mingle",
-            "--without-gossip",
+            *([] if mingle else ["--without-mingle", "--without-gossip"]),
             *celery_options,
         ]
     log = tmp_path / f"{name}.{len(list(tmp_path.iterdir()))}.log"

@@ -27,6 +27,7 @@ from switchyard.models import DeadTask, NodeState
 from switchyard.settings import Settings
 
 from switchyard_workers import load
+from switchyard_workers.nudge import Nudge
 from switchyard_workers.observation import Observation
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Agent:
         self._lease_ms = round(settings.lease * 1000)
         # Halfway between a heartbeat that is due and a lease that ends: neither mistaken for an outage.
         self._outage_ms = round((settings.renew + settings.lease) * 500)
-        self._nudged = threading.Event()
+        self._nudge = Nudge()
         self._left = threading.Event()
         self._hung = False
         self._thread: threading.Thread | None = None
@@ -106,8 +107,13 @@ class Agent:
                 self._left.wait(self.settings.renew / 10)
 
     def nudge(self) -> None:
-        """Renew now instead of at the next beat: something changed."""
-        self._nudged.set()
+        """Renew now instead of at the next beat: something changed. Signal handlers may call it, too."""
+        self._nudge.give()
+
+    def told_to_stop(self) -> None:
+        """Claim nothing more, and hand the inbox back at once. Signal handlers may call it."""
+        self.claimant.ending = True
+        self.nudge()
 
     def drain(self) -> None:
         """Hand the inbox back and take no more: this node is stopping. Heartbeats try again if it fails."""
@@ -167,8 +173,7 @@ class Agent:
 
     def _keep(self) -> None:
         while not self._left.is_set():
-            self._nudged.wait(self.settings.renew)
-            self._nudged.clear()
+            self._nudge.wait(self.settings.renew)
             if self._left.is_set():
                 return
             try:

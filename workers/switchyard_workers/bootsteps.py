@@ -10,8 +10,9 @@ from typing import Any
 from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
 from redis.exceptions import RedisError
-from switchyard.adapters import celery_worker
+from switchyard.adapters import celery_request, celery_worker
 from switchyard.adapters.celery_connecting import pause_after_refusals
+from switchyard.adapters.celery_lifetime import Lifetime
 from switchyard.adapters.celery_pool import begun_tags, keep_begun_jobs
 from switchyard.adapters.celery_settling import settle_promptly
 from switchyard.adapters.celery_worker import Consumer
@@ -39,7 +40,8 @@ class NodeStep(bootsteps.StartStopStep):
     def __init__(self, c: Consumer, **kwargs: Any) -> None:
         self.agent: Agent | None = None
         self._ticked_at = time.monotonic()
-        celery_worker.count_deaths(c.app.tasks.values())
+        self._lifetime = Lifetime(self._tick, self._told)
+        celery_request.count_deaths(c.app.tasks.values())
         if self.include_if(c):
             celery_worker.keep_what_is_refused(c)
             pause_after_refusals(c)
@@ -51,15 +53,15 @@ class NodeStep(bootsteps.StartStopStep):
 
     def start(self, c: Consumer) -> None:
         """Join at the first start; after a lost connection go on with the same lease."""
+        self._lifetime.watch(c)
         keep_begun_jobs(c.pool)
         settle_promptly(c)
-        celery_worker.report_errors(c.pool)
+        celery_request.report_errors(c.pool)
         if self.agent is None:
             self.agent = self._join(c)
         else:
             self._release_forgotten(self.agent.claimant, c.pool)
         _claiming(c).claim_for(self.agent.claimant)
-        self._tick()
         # Celery cancels what was put on its timer for a connection that is lost; each start puts it on again.
         c.timer.call_repeatedly(installation(c.app).settings.renew, self._tick)
         self.agent.nudge()
@@ -129,6 +131,11 @@ class NodeStep(bootsteps.StartStopStep):
             with suppress(RedisError, OSError):  # else it is told again
                 self.agent.state.announced(dead.receipt)
 
+    def _told(self) -> None:
+        """In a signal handler: this worker is to end."""
+        if self.agent is not None:
+            self.agent.told_to_stop()
+
     def _tick(self) -> None:
         self._ticked_at = time.monotonic()
 
@@ -142,7 +149,7 @@ class NodeStep(bootsteps.StartStopStep):
             limit=celery_worker.prefetch_limit(c) or slots,
             queues=tuple(queue.name for queue in c.app.amqp.queues.consume_from.values()),
             active=active,
-            stopping=celery_worker.is_stopping(),
+            stopping=self._lifetime.ends,
             hangs=self._hangs(c, active),
             running=running,
         )
@@ -150,11 +157,15 @@ class NodeStep(bootsteps.StartStopStep):
     def _hangs(self, c: Consumer, active: int) -> bool:
         """Whether the event loop stands still although it should not.
 
-        It does while the solo pool runs a task in it, while the consumer connects again, and once the
-        worker is stopping; none of that says that the process is stuck.
+        It does while the solo pool runs a task in it, and from the moment that the worker is told to stop.
+        While the consumer connects again, or closes, no loop runs.
         """
-        excused = not celery_worker.is_consuming(c) or (active and celery_worker.runs_tasks_itself(c))
-        return not excused and time.monotonic() - self._ticked_at > installation(c.app).settings.lease
+        excused = self._lifetime.ends or (active and celery_worker.runs_tasks_itself(c))
+        return (
+            self._lifetime.loops
+            and not excused
+            and time.monotonic() - self._ticked_at > installation(c.app).settings.lease
+        )
 
     @staticmethod
     def _release_forgotten(claimant: Claimant, pool: Any) -> None:

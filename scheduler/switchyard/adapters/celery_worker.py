@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import logging
-import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from functools import cache, partial
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from billiard.einfo import ExceptionInfo
-from billiard.exceptions import WorkerLostError
-from celery.bootsteps import CLOSE, RUN, TERMINATE
-from celery.concurrency.prefork import TaskPool as PreforkPool
+from celery.bootsteps import CLOSE, TERMINATE
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.exceptions import InvalidTaskError
 from celery.platforms import EX_OK
@@ -21,9 +15,6 @@ from celery.worker import state as worker_state
 from celery.worker.request import Request
 from kombu.serialization import prepare_accept_content
 from kombu.transport.virtual import Message
-from kombu.utils.imports import symbol_by_name
-
-from switchyard.adapters.celery_task import run_again_if_its_retry_is_lost
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +39,7 @@ class Consumer(Protocol):
     connection_errors: tuple[type[Exception], ...]
     on_task_request: Any
     task_consumer: Any
+    loop: Any
 
     def call_soon(self, fun: Any, *args: Any, **kwargs: Any) -> Any:
         """Call it in the worker's own thread."""
@@ -78,11 +70,6 @@ def prefetch_limit(consumer: Consumer) -> int:
     return int(consumer.qos.value or 0) if consumer.qos is not None else 0
 
 
-def is_consuming(consumer: Consumer) -> bool:
-    """Whether the consumer is neither connecting again nor stopping."""
-    return consumer.connection is not None and consumer.blueprint.state == RUN
-
-
 def is_closing(consumer: Consumer) -> bool:
     """Whether the consumer ends for good, not only to connect again."""
     return consumer.blueprint.state in (CLOSE, TERMINATE)
@@ -101,106 +88,6 @@ def stop() -> None:
 def runs_tasks_itself(consumer: Consumer) -> bool:
     """Whether the event loop stands still while a task runs, since the pool is solo."""
     return isinstance(consumer.pool, SoloPool)
-
-
-# -- deaths of pool processes ---------------------------------------------------------------------------
-
-
-class CountsDeaths:
-    """Celery's request of a task, which marks its message when the process that ran it has died.
-
-    Celery puts such a message back (``task_reject_on_worker_lost``), without a count. Where Celery fails to
-    tell the end of a task (no result can be written, a callback is none), it forgets the message. That is
-    marked as well.
-    """
-
-    message: Any
-    time_start: float | None
-
-    def __init__(self, message: Any, *args: Any, **options: Any) -> None:
-        super().__init__(message, *args, **options)  # type: ignore[call-arg]
-        message.taken_by = weakref.ref(self)
-
-    def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
-        """What Celery does; the mark tells our QoS why the message is rejected."""
-        error = getattr(exc_info.exception, "exc", exc_info.exception)
-        self.message.process_died = isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt)
-        run_again_if_its_retry_is_lost(error)
-        with self._marked_if_it_fails():
-            return super().on_failure(exc_info, *args, **options)  # type: ignore[misc]
-
-    def on_timeout(self, *args: Any) -> Any:
-        """What Celery does."""
-        with self._marked_if_it_fails():
-            return super().on_timeout(*args)  # type: ignore[misc]
-
-    @contextmanager
-    def _marked_if_it_fails(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self.message.is_over = True
-            raise
-
-    def reject(self, requeue: bool = False) -> None:
-        """What Celery does; a task that it rejects for good before it ran is set aside."""
-        if not requeue and self.time_start is None:
-            self.message.refuse("Celery rejected it before it ran; the node's log says why")
-        super().reject(requeue=requeue)  # type: ignore[misc]
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Celery makes a subclass for each task, whose on_success knows nothing of a task that exits."""
-        super().__init_subclass__(**kwargs)
-        if "on_success" in vars(cls):
-            cls.on_success = _of_an_exit(cls.on_success)  # type: ignore[attr-defined]
-
-
-def count_deaths(tasks: Iterable[Any]) -> None:
-    """Let the requests of these tasks count, whatever request class they have."""
-    for task in tasks:
-        task.Request = _counting(symbol_by_name(task.Request))
-
-
-def _of_an_exit(on_success: Callable[..., Any]) -> Callable[..., Any]:
-    """Pools without processes call it also when a task exits, with the error alone: see report_errors."""
-
-    def handle(self: Any, outcome: Any, **options: Any) -> Any:
-        if isinstance(outcome, ExceptionInfo):
-            return self.on_failure(outcome)
-        return on_success(self, outcome, **options)
-
-    return handle
-
-
-@cache
-def _counting(request: Any) -> Any:
-    counts = issubclass(request, CountsDeaths)
-    return request if counts else type(request.__name__, (CountsDeaths, request), {})
-
-
-def report_errors(pool: Any) -> None:
-    """Let a pool without processes report what comes out of Celery's tracer, as the one with processes does.
-
-    It is no error of the task's own. Celery forgets it in a thread or greenlet, and the slot stays taken.
-    """
-    celerys = pool.on_apply
-    if not isinstance(pool, PreforkPool) and not isinstance(celerys, partial):
-        pool.on_apply = partial(_apply, celerys)
-
-
-def _apply(celerys: Callable[..., Any], target: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    return celerys(_reporting(target), *args, **options)
-
-
-@cache
-def _reporting(target: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return target(*args, **kwargs)
-        except Exception:
-            return ExceptionInfo()
-
-    return run
 
 
 # -- what Celery does not run ---------------------------------------------------------------------------

@@ -76,6 +76,9 @@ class Claiming:
         """Take the claims that are there; what is returned hands them to the consumer."""
         claimant = self._claimant
         claims = [] if claimant is None else claimant.read(connection)
+        if claimant is not None and claimant.ending:
+            self._release(claimant, claims)
+            return None
         return partial(self._deliver, claimant, claims) if claimant is not None and claims else None
 
     def flush(self) -> None:
@@ -86,6 +89,11 @@ class Claiming:
     def holds(self, tag: str) -> bool:
         """Whether this is a claim of this node that is not settled or released yet."""
         return self._claimant is not None and tag in self._claimant.held
+
+    def is_done(self, tag: str) -> None:
+        """The task of a claimed message is done; :meth:`settle` follows. Any thread may say so."""
+        if self._claimant is not None:
+            self._claimant.is_done(tag)
 
     def settle(self, tag: str) -> None:
         """Settle a claimed message; the round trip is shared with others."""

@@ -99,6 +99,9 @@ class _Consuming:
     def holds(self, tag: str) -> bool:
         return tag in self.tags
 
+    def is_done(self, tag: str) -> None:
+        self.ended.append(("done", tag))
+
     def settle(self, tag: str) -> None:
         self.tags.remove(tag)
         self.ended.append(("settled", tag))

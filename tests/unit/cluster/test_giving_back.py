@@ -63,6 +63,7 @@ def test_each_is_told_once_however_many_come_at_once(claimant: Claimant, state: 
         for at in range(EACH):
             tag = tag_of("1", str(number * EACH + at))
             if at % 2:
+                claimant.hold(tag, None, "q")
                 claimant.settle(tag)
             else:
                 claimant.release([tag])
@@ -82,6 +83,7 @@ def test_each_is_told_once_however_many_come_at_once(claimant: Claimant, state: 
 def test_what_could_not_be_told_is_told_first_the_next_time(claimant: Claimant, state: SlowState) -> None:
     """Broken if a lost connection takes what it was to tell with it."""
     claimant.release(["1.1"])
+    claimant.hold("1.2", None, "q")
     claimant.settle("1.2")
     state.fails = 2
     for left in (2, 2):

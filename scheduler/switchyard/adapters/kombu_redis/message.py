@@ -20,16 +20,18 @@ class Message(virtual.Message):
 
     ``process_died`` says that the pool process which ran its task is dead, ``taken_by`` refers to what Celery
     made of it, and ``is_over`` says that telling its task's end failed, so that nobody will settle it.
+    ``is_told`` says that Celery is done with it, and tells us as soon as its event loop comes to it.
     """
 
     process_died = False
     taken_by: Callable[[], Any] | None = None
     is_over = False
+    is_told = False
 
     @property
     def is_known(self) -> bool:
         """Whether somebody may yet say that the message is done or not wanted."""
-        return self.taken_by is None or (self.taken_by() is not None and not self.is_over)
+        return self.is_told or self.taken_by is None or (self.taken_by() is not None and not self.is_over)
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         try:
@@ -39,6 +41,11 @@ class Message(virtual.Message):
         if self.body is None:
             # Celery would stop the worker when it tries to show such a message in its log.
             raise UnreadableMessage("not a kombu message: it has no body")
+
+    def done(self) -> None:
+        """Its task is, and its acknowledgement on its way, which may wait for the event loop."""
+        self.is_told = True
+        self.channel.consuming.is_done(self.delivery_tag)
 
     def refuse(self, reason: str, callers_know: bool = False) -> None:
         """Set it aside, since nobody can run it; a rejection that follows changes nothing."""

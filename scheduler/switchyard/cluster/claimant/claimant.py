@@ -63,6 +63,8 @@ class Claimant:
         self.wait_lists: tuple[tuple[int, str], ...] = ()
         self.claim_next = True
         self.stopped = False
+        #: Set for good, also by a signal handler: nothing more is claimed.
+        self.ending = False
         self.possible_duplicates = 0
         self.newest = 0
         self.finished = Finished()
@@ -95,7 +97,7 @@ class Claimant:
             self._settling.append(batch)
             commands.append(calls.settle(keys, self.name, *batch).command())
             self._sent.append(_Sent.SETTLE)
-        if self.claim_next and self.epoch and not self.stopped:
+        if self.claim_next and self.epoch and not (self.stopped or self.ending):
             self._asked = CLAIM_MAX if room is None else min(room, CLAIM_MAX)
             groups = sources.groups(self.wait_lists)
             if self.avoided:
@@ -205,11 +207,16 @@ class Claimant:
         """The delivery tags of these claims. Any thread may ask."""
         return {*self.held.tags(), *self._to_settle.tags(), *self._returns.tags()}
 
+    def is_done(self, tag: str) -> None:
+        """The task is done for good; :meth:`settle` follows, when the event loop comes to it."""
+        if self.held.is_done(tag):
+            self._to_settle.add(tag)
+
     def settle(self, tag: str) -> None:
         """The task is done for good. Sent with the next claim, or by :meth:`flush`."""
+        self.is_done(tag)
         if (held := self.held.drop(tag)) is not None:
             self.finished.add(held.queue, held.task, self._clock() - held.since)
-        self._to_settle.add(tag)
 
     def release(self, tags: Sequence[str], messages: Sequence[str] | None = None, front: bool = True) -> None:
         """Give messages back to their homes, oldest first, changed to ``messages`` if given."""

@@ -8,12 +8,16 @@ from typing import Any
 
 @dataclass(slots=True)
 class Held:
-    """A message's task (None: its run time does not count), its queue, since when, what was handed out."""
+    """A message's task (None: its run time does not count), its queue, since when, what was handed out.
+
+    ``done`` says that its task is, although the consumer has not come to hear of it.
+    """
 
     task: str | None
     queue: str
     since: float
     message: Any = None
+    done: bool = False
 
 
 class HeldMessages:
@@ -40,6 +44,14 @@ class HeldMessages:
         """What the consumer was handed for a tag."""
         if (held := self._held.get(tag)) is not None:
             held.message = message
+
+    def is_done(self, tag: str) -> bool:
+        """Its task is done; False if that is known, or if it is not held."""
+        held = self._held.get(tag)
+        if held is None or held.done:
+            return False
+        held.done = True
+        return True
 
     def message(self, tag: str) -> Any:
         """What :meth:`keep` was given; None without it."""
