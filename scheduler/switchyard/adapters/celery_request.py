@@ -27,6 +27,8 @@ class CountsDeaths:
     message: Any
     acknowledged: bool
     time_start: float | None
+    #: A failure may be the outage's. If the connection is lost before it is acknowledged, the task runs again.
+    _fails = False
 
     def __init__(self, message: Any, *args: Any, **options: Any) -> None:
         super().__init__(message, *args, **options)  # type: ignore[call-arg]
@@ -34,6 +36,7 @@ class CountsDeaths:
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """What Celery does; the mark tells our QoS why the message is rejected."""
+        self._fails = True
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         self.message.process_died = isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt)
         run_again_if_its_retry_is_lost(error)
@@ -42,6 +45,7 @@ class CountsDeaths:
 
     def on_timeout(self, *args: Any) -> Any:
         """What Celery does."""
+        self._fails = True
         with self._marked_if_it_fails():
             return super().on_timeout(*args)  # type: ignore[misc]
 
@@ -55,7 +59,8 @@ class CountsDeaths:
 
     def acknowledge(self) -> None:
         """What Celery does, whose event loop may stand still: the worker stops, and waits for its pool."""
-        if not self.acknowledged:
+        self.message.is_told = True
+        if not (self.acknowledged or self._fails):
             self.message.done()
         super().acknowledge()  # type: ignore[misc]
 

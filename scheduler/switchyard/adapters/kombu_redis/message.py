@@ -44,7 +44,6 @@ class Message(virtual.Message):
 
     def done(self) -> None:
         """Its task is, and its acknowledgement on its way, which may wait for the event loop."""
-        self.is_told = True
         self.channel.consuming.is_done(self.delivery_tag)
 
     def refuse(self, reason: str, callers_know: bool = False) -> None:
