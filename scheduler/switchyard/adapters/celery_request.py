@@ -27,7 +27,7 @@ class CountsDeaths:
     message: Any
     acknowledged: bool
     time_start: float | None
-    #: A failure may be the outage's. If the connection is lost before it is acknowledged, the task runs again.
+    #: A failure may be the outage's: if its acknowledgement is lost with the connection, it runs again.
     _fails = False
 
     def __init__(self, message: Any, *args: Any, **options: Any) -> None:
