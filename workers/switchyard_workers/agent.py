@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
-import socket
 import threading
 import time
 import uuid
@@ -289,17 +287,11 @@ class Agent:
             "labels": json.dumps(self.settings.labels),
             "load": json.dumps(dataclasses.asdict(now)),
             "hostname": self.hostname,
-            "machine": load.machine(),
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            # For nodes of version 0.1, which tell a process by it.
-            "started": f"{load.process_started():.2f}",
-            "ticks": load.start_ticks(os.getpid()),
+            **load.process(),
             "lease": self._lease_ms,
             "running": " ".join(running),
             "known": known,
             "forgotten": self._forgotten.count,
-            "versions": json.dumps(load.versions()),
             "lists": self.state.keys.lists.dumps(),
             "complaint": self.claimant.avoided.complaint,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import platform
 import socket
@@ -86,6 +87,14 @@ def start_ticks(pid: int) -> int:
     return int(stat.rpartition(")")[2].split()[19])
 
 
-def process_started() -> float:
-    """When this process started, in seconds since the epoch."""
-    return psutil.Process(os.getpid()).create_time()
+def process() -> dict[str, str | int]:
+    """Who this process is, for its node's hash."""
+    return {
+        "machine": machine(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        # For nodes of version 0.1, which tell a process by it.
+        "started": f"{psutil.Process(os.getpid()).create_time():.2f}",
+        "ticks": start_ticks(os.getpid()),
+        "versions": json.dumps(versions()),
+    }

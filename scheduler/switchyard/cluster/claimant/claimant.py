@@ -6,7 +6,6 @@ the epoch and the receipt of its claim.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -21,10 +20,10 @@ from switchyard.cluster import calls
 from switchyard.cluster.avoided import Avoided
 from switchyard.cluster.claimant.finished import Finished
 from switchyard.cluster.claimant.held import Held, HeldMessages
+from switchyard.cluster.claimant.outgoing import Outgoing
 from switchyard.cluster.claimant.refused import Refused
-from switchyard.cluster.claimant.returns import Returns
 from switchyard.cluster.claimant.sources import Sources
-from switchyard.cluster.claimant.unsettled import Batch, Unsettled, epoch_and_receipt, tag_of
+from switchyard.cluster.claimant.unsettled import Batch, epoch_and_receipt, tag_of
 from switchyard.cluster.replies.answers import Settlement
 from switchyard.cluster.state import State
 from switchyard.models import Claim
@@ -72,13 +71,11 @@ class Claimant:
         self._refused = Refused(name, poll, clock)
         self.on_fenced: Callable[[], None] = lambda: None
         self.held = HeldMessages()
-        self._to_settle = Unsettled()
-        self._returns = Returns()
+        self._outgoing = Outgoing(self._settle, self._returned, self._refused)
         self._settling: list[Batch] = []
         self._sent: deque[_Sent] = deque()
         self._asked = 0
         self._claim_epoch, self._claimed_at = "", 0.0
-        self._flushing = threading.Lock()
 
     # -- on the connection that the event loop watches ------------------------------------------------
 
@@ -93,7 +90,7 @@ class Claimant:
         if not self._refused.may_ask:
             return
         keys, commands = self.state.keys, list[tuple[Argument, ...]]()
-        if batch := self._to_settle.next_batch():
+        if batch := self._outgoing.unsettled.next_batch():
             self._settling.append(batch)
             commands.append(calls.settle(keys, self.name, *batch).command())
             self._sent.append(_Sent.SETTLE)
@@ -157,7 +154,8 @@ class Claimant:
 
     def _take(self, sent: _Sent, reply: Any) -> list[tuple[str, Claim]]:
         if sent is _Sent.SETTLE:
-            self._settled(self._settling.pop(), calls.read_settlement(reply))
+            self._settled(calls.read_settlement(reply))
+            self._outgoing.unsettled.done(self._settling.pop())
         elif sent is _Sent.BELL:
             self.claim_next = True
         else:
@@ -185,12 +183,12 @@ class Claimant:
         """Nobody will read the replies that are due: what they would say is settled is settled again."""
         self._sent.clear()
         while self._settling:
-            self._to_settle.put_back(self._settling.pop())
+            self._outgoing.unsettled.put_back(self._settling.pop())
 
     def _undo(self, sent: _Sent) -> None:
         """The server refused: nothing was done, so what was to settle still is."""
         if sent is _Sent.SETTLE:
-            self._to_settle.put_back(self._settling.pop())
+            self._outgoing.unsettled.put_back(self._settling.pop())
 
     # -- holding and settling -------------------------------------------------------------------------
 
@@ -201,16 +199,16 @@ class Claimant:
     @property
     def accounted(self) -> int:
         """How many claims this process knows of: held, or on their way to be settled or given back."""
-        return len(self.held) + len(self._to_settle) + len(self._returns)
+        return len(self.held) + len(self._outgoing)
 
     def tags(self) -> set[str]:
         """The delivery tags of these claims. Any thread may ask."""
-        return {*self.held.tags(), *self._to_settle.tags(), *self._returns.tags()}
+        return {*self.held.tags(), *self._outgoing.tags()}
 
     def is_done(self, tag: str) -> None:
         """The task is done for good; :meth:`settle` follows, when the event loop comes to it."""
         if self.held.is_done(tag):
-            self._to_settle.add(tag)
+            self._outgoing.unsettled.add(tag)
 
     def settle(self, tag: str) -> None:
         """The task is done for good. Sent with the next claim, or by :meth:`flush`."""
@@ -244,43 +242,18 @@ class Claimant:
 
     def _return(self, *tags: str, operation: Callable[[], object]) -> None:
         """Sent by :meth:`flush`: whoever calls this may be one of many, and the connections are few."""
-        self._returns.add(*tags, operation=operation)
+        self._outgoing.returns.add(*tags, operation=operation)
         for tag in tags:
             self.held.drop(tag)
 
     @property
     def is_due(self) -> bool:
         """Whether :meth:`flush` has something to send."""
-        return self._to_settle.is_due or bool(self._returns)
+        return self._outgoing.is_due
 
     def flush(self) -> None:
-        """Send what is due now, in as few round trips as it takes.
-
-        Any thread or greenlet may call; one at a time sends, also what others come with meanwhile.
-        """
-        while self.is_due and self._refused.may_ask and self._flushing.acquire(blocking=False):
-            try:
-                self._send_returns()
-                self._send_settlements()
-                self._refused.taken()
-            except RefusedForNow as exc:
-                self._refused.refused(exc)
-            finally:
-                self._flushing.release()
-
-    def _send_returns(self) -> None:
-        while self._returns:
-            self._returns.send_next()
-            self.claim_next = True
-
-    def _send_settlements(self) -> None:
-        while batch := self._to_settle.next_batch():
-            try:
-                settlement = self.state.settle(self.name, *batch)
-            except BaseException:
-                self._to_settle.put_back(batch)
-                raise
-            self._settled(batch, settlement)
+        """Send what is to be settled or given back. Any thread or greenlet may call; one at a time sends."""
+        self._outgoing.flush()
 
     def forget_all_but(self, running: Collection[str]) -> None:
         """After a lost connection: keep claims whose tasks run or are to be settled, release the others."""
@@ -294,8 +267,13 @@ class Claimant:
             self.release(unknown)
         self.flush()
 
-    def _settled(self, batch: Batch, settlement: Settlement) -> None:
-        self._to_settle.done(batch)
+    def _settle(self, batch: Batch) -> None:
+        self._settled(self.state.settle(self.name, *batch))
+
+    def _returned(self) -> None:
+        self.claim_next = True
+
+    def _settled(self, settlement: Settlement) -> None:
         if settlement.fenced:
             self.possible_duplicates += settlement.possible_duplicates
             self._fenced("")
