@@ -10,13 +10,14 @@ from typing import Any
 from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
 from redis.exceptions import RedisError
-from switchyard.adapters import celery_request, celery_worker
+from switchyard.adapters import celery_worker
 from switchyard.adapters.celery_connecting import pause_after_refusals
-from switchyard.adapters.celery_lifetime import Lifetime
 from switchyard.adapters.celery_pool import begun_tags, keep_begun_jobs
 from switchyard.adapters.celery_settling import settle_promptly
 from switchyard.adapters.celery_worker import Consumer
 from switchyard.adapters.redis_refusals import RefusedForNow
+from switchyard.adapters.worker.lifetime import Lifetime
+from switchyard.adapters.worker.request import count_deaths, report_errors
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.keys import checked_queue
 from switchyard.errors import BrokerRefuses, BrokerUnreachable, SwitchyardError
@@ -41,7 +42,7 @@ class NodeStep(bootsteps.StartStopStep):
         self.agent: Agent | None = None
         self._ticked_at = time.monotonic()
         self._lifetime = Lifetime(self._tick, self._told)
-        celery_request.count_deaths(c.app.tasks.values())
+        count_deaths(c.app.tasks.values())
         if self.include_if(c):
             celery_worker.keep_what_is_refused(c)
             pause_after_refusals(c)
@@ -56,7 +57,7 @@ class NodeStep(bootsteps.StartStopStep):
         self._lifetime.watch(c)
         keep_begun_jobs(c.pool)
         settle_promptly(c)
-        celery_request.report_errors(c.pool)
+        report_errors(c.pool)
         if self.agent is None:
             self.agent = self._join(c)
         else:

@@ -1,0 +1,1 @@
+"""A running Celery worker: when it runs and ends, what becomes of a task."""
