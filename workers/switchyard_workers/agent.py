@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Any
 
 from redis.exceptions import RedisError
-from switchyard.adapters.redis_refusals import TRY_LATER
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.claimant.unsettled import epoch_and_receipt
 from switchyard.cluster.forgotten import Forgotten
@@ -25,8 +24,11 @@ from switchyard.models import DeadTask, NodeState
 from switchyard.settings import Settings
 
 from switchyard_workers import load
+from switchyard_workers.apart import apart
 from switchyard_workers.nudge import Nudge
 from switchyard_workers.observation import Observation
+from switchyard_workers.reaper import Reaper
+from switchyard_workers.served import Served
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,8 @@ class Agent:
         self._hung = False
         self._thread: threading.Thread | None = None
         self._renewal = 0.0
+        self._reaper = Reaper(state, settings, self.name, self.incarnation, self._restored)
+        self._served = Served(2 * settings.lease)
         self._wait_lists = WaitLists(state.keys, self.name, settings.labels)
         # What came since the last heartbeat but one is not known to wait: it may be about to start.
         self._known = 0
@@ -210,42 +214,28 @@ class Agent:
             self._register_again()
             return
         if seen.stopping and renewal.state is NodeState.UP:
-            self._apart("drain", self.drain)
-        self._apart("look for wait lists", self._find, renewal, seen)
+            apart(self.name, "drain", self.drain)
+        apart(self.name, "hand back tasks of queues that it left", self._hand_back, seen.queues)
+        apart(self.name, "look for wait lists", self._find, renewal, seen)
         for receipt in renewal.given_up:
-            self._apart(f"tell the callers of the dead task {receipt}", self._announce, receipt)
-        self._apart("compare its claims with what it knows", self._give_back_forgotten, renewal)
+            apart(self.name, f"tell the callers of the dead task {receipt}", self._announce, receipt)
+        apart(self.name, "compare its claims with what it knows", self._give_back_forgotten, renewal)
         # Whoever polls does it sooner, unless a task runs there or the consumer is closed already.
-        self._apart("settle what is done", self.claimant.flush)
-        self._reap(renewal.overdue)
+        apart(self.name, "settle what is done", self.claimant.flush)
+        if self._reaper.reap(renewal.overdue):
+            self.nudge()
 
-    def _apart(self, what: str, act: Callable[..., None], *args: Any) -> None:
-        """Do one of the things that a heartbeat leads to. One that fails must not keep the others from it."""
-        try:
-            act(*args)
-        except TRY_LATER:
-            raise
-        except Exception as exc:
-            reason = " ".join(f"{type(exc).__name__}: {exc}".split())
-            logger.error("Node %s could not %s: %s. It goes on with the rest.", self.name, what, reason)
+    def _restored(self) -> None:
+        self.claimant.claim_next = True
 
-    def _reap(self, names: Collection[str]) -> None:
-        """Reap for half of the time between two heartbeats, and go on after the next: it comes at once."""
-        until = time.monotonic() + self.settings.renew / 2
-        for name in names:
-            if (left := until - time.monotonic()) <= 0:
-                self.nudge()
-                return
-            self._apart(f"reap node {name}", self._reap_one, name, left)
-
-    def _reap_one(self, name: str, seconds: float) -> None:
-        limit = self.settings.max_deliveries
-        reaped = self.state.reap(name, limit, reaper=self.incarnation, seconds=seconds)
-        if reaped.restored or reaped.given_up or not (reaped.alive or reaped.more):
-            text = "Node %s is lost: %d tasks given back to their queues, %d given up%s."
-            more = ", more to come" if reaped.more else ""
-            logger.warning(text, name, reaped.restored, reaped.given_up, more)
-            self.claimant.claim_next = True
+    def _hand_back(self, queues: Collection[str]) -> None:
+        """Hand back what was placed here for queues that this node, or one of its name before, served."""
+        if not self._served.may_have_left(queues):
+            return
+        left = self._served.left(queues)
+        if count := self.state.hand_back(self.name, self.claimant.epoch, tuple(queues), left):
+            text = "Node %s does not serve the queues of %d tasks that were placed on it: given back."
+            logger.info(text, self.name, count)
 
     def _announce(self, receipt: str) -> None:
         """Tell the callers of a task given up on, one node at a time; :meth:`State.announced` ends it."""

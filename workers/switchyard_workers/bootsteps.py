@@ -45,6 +45,7 @@ class NodeStep(bootsteps.StartStopStep):
         count_deaths(c.app.tasks.values())
         if self.include_if(c):
             celery_worker.keep_what_is_refused(c)
+            celery_worker.when_a_queue_is_left(c, self._nudge)
             pause_after_refusals(c)
         super().__init__(c, **kwargs)
 
@@ -131,6 +132,10 @@ class NodeStep(bootsteps.StartStopStep):
         if self.agent is not None:
             with suppress(RedisError, OSError):  # else it is told again
                 self.agent.state.announced(dead.receipt)
+
+    def _nudge(self) -> None:
+        if self.agent is not None:
+            self.agent.nudge()
 
     def _told(self) -> None:
         """In a signal handler: this worker is to end."""

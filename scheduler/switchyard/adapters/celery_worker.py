@@ -40,6 +40,7 @@ class Consumer(Protocol):
     on_task_request: Any
     task_consumer: Any
     loop: Any
+    cancel_task_queue: Any
 
     def call_soon(self, fun: Any, *args: Any, **kwargs: Any) -> Any:
         """Call it in the worker's own thread."""
@@ -88,6 +89,17 @@ def stop() -> None:
 def runs_tasks_itself(consumer: Consumer) -> bool:
     """Whether the event loop stands still while a task runs, since the pool is solo."""
     return isinstance(consumer.pool, SoloPool)
+
+
+def when_a_queue_is_left(consumer: Consumer, tell: Callable[[], None]) -> None:
+    """Let it be told when the consumer was made to leave a queue (``celery control cancel_consumer``)."""
+    celerys = consumer.cancel_task_queue
+
+    def cancel_task_queue(queue: Any) -> None:
+        celerys(queue)
+        tell()
+
+    consumer.cancel_task_queue = cancel_task_queue
 
 
 # -- what Celery does not run ---------------------------------------------------------------------------

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from switchyard.cluster import calls, layout
-from switchyard.cluster.reads import BATCH_BYTES, MAX_BATCHES, Reads
+from switchyard.cluster.buried import Buried
+from switchyard.cluster.reads import BATCH_BYTES, MAX_BATCHES
 from switchyard.cluster.replies.answers import (
     Claimed,
     Crash,
@@ -35,11 +36,9 @@ REAPER_MS = 2000
 _ALIVE, _ANOTHERS = -1, -2
 #: Tasks that one script call moves or throws away at most: some 5 ms of the server's time.
 MOVE_MAX = 200
-#: Seconds in which a node must have told a caller that its task was given up, before another tries.
-ANNOUNCE_S = 30
 
 
-class State(Reads):
+class State(Buried):
     """The cluster's state behind one connection pool, to look at and to change."""
 
     def register(
@@ -120,6 +119,31 @@ class State(Reads):
                 return None
             total += moved
             if not left:
+                break
+        return total
+
+    def hand_back(self, name: str, epoch: str, serves: Sequence[str], left: Collection[str] = ()) -> int:
+        """Give back what is placed on a node for queues that it does not serve; how many. In batches.
+
+        ``left`` are queues that it served before: it is not rung for these any more.
+        """
+        k = self.keys
+        keys = [k.nodes, k.node(name), k.inbox(name), k.waiting, *(k.idle(queue) for queue in left)]
+        total = at = 0
+        for _ in range(MAX_BATCHES):
+            args: list[str | bytes | int] = [
+                name,
+                epoch,
+                k.prefix,
+                k.global_prefix,
+                k.lists.separator,
+                at,
+                MOVE_MAX,
+                BATCH_BYTES,
+            ]
+            moved, at = self.runner.run("cluster/hand_back", keys, [*args, *serves])
+            total += moved
+            if at < 0:
                 break
         return total
 
@@ -232,32 +256,6 @@ class State(Reads):
         keys = [k.node(name), k.claims(name), k.dead, k.events, k.counters, k.unannounced]
         args = [name, epoch, receipt, reason, k.prefix, "1" if tell else "0"]
         return bool(self.runner.run("cluster/bury", keys, args))
-
-    def requeue(self, receipt: str) -> bool:
-        """Put a task given up on at the end of its queue; False if it is not among the dead."""
-        return self._take_from_dead(receipt, "requeue")
-
-    def discard(self, receipt: str) -> bool:
-        """Throw a task given up on away; False if it is not among the dead."""
-        return self._take_from_dead(receipt, "discard")
-
-    def _take_from_dead(self, receipt: str, how: str) -> bool:
-        k = self.keys
-        keys = [k.dead, k.dead_entry(receipt), k.unannounced, k.waiting, k.nodes]
-        return bool(self.runner.run("cluster/requeue", keys, [receipt, how, k.prefix]))
-
-    def may_announce(self, receipt: str) -> bool:
-        """Whether this node shall tell the callers; if it dies doing so, another may after half a minute."""
-        key = self.keys.announcing(receipt)
-        if self.client.set(key, 1, nx=True, ex=ANNOUNCE_S):
-            return True
-        if int(self.client.ttl(key)) > ANNOUNCE_S:  # the clock was set back since
-            self.client.expire(key, ANNOUNCE_S)
-        return False
-
-    def announced(self, receipt: str) -> None:
-        """The callers of a task given up on have been told."""
-        self.client.srem(self.keys.unannounced, receipt)
 
     def purge(self, lists: Sequence[str]) -> int:
         """Throw away what waits on these homes and in the inboxes for them. In batches."""

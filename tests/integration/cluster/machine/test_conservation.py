@@ -168,6 +168,18 @@ class Machine(Publishing):
         assert renewal.fenced == (self.cluster.epochs.get(name) != epoch)
 
     @precondition(lambda self: self.cluster.epochs)
+    @rule(which=WHICH, serves=st.sets(QUEUE))
+    def hand_back(self, which: int, serves: set[str]) -> None:
+        """A node leaves queues for a moment: what is placed on it for others is given back, and only that."""
+        name = self._living(which)
+        before = self.model.in_inbox(name)
+        count = self.state.hand_back(name, self.cluster.epochs[name], sorted(serves))
+        gone = set(before) - set(self.model.in_inbox(name))
+        assert len(gone) == count
+        assert serves < set(NODES[name]) or not gone
+        self.model.moved |= gone
+
+    @precondition(lambda self: self.cluster.epochs)
     @rule(which=WHICH)
     def leave(self, which: int) -> None:
         """A process stops cleanly."""
