@@ -11,8 +11,17 @@ import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery.schedules import crontab, schedule, solar
+from celery.schedules import BaseSchedule, crontab, schedule, solar
 
+#: Schedulers whose entries are those of ``beat_schedule`` and of RedBeat's storage.
+_SCHEDULERS = {
+    "celery.beat.PersistentScheduler",
+    "celery.beat.Scheduler",
+    "redbeat.RedBeatScheduler",
+    "redbeat.schedulers.RedBeatScheduler",
+}
+#: What a schedule remembers once it was asked.
+_SEEN = {"tz", "utc_enabled"}
 _DAY, _HOUR, _MINUTE, _SECOND = (timedelta(seconds=seconds) for seconds in (86_400, 3_600, 60, 1))
 
 
@@ -42,6 +51,45 @@ def interval_of(what: Any) -> timedelta | None:
 def follows_the_sun(what: Any) -> bool:
     """Whether a schedule is solar: Celery iterates the sun's position to about a second."""
     return isinstance(what, solar)
+
+
+def foreign_scheduler(app: Any) -> str | None:
+    """The ``beat_scheduler`` of an application, if its entries are not where ours are."""
+    chosen = app.conf.beat_scheduler
+    name = (
+        chosen.replace(":", ".") if isinstance(chosen, str) else f"{chosen.__module__}.{chosen.__qualname__}"
+    )
+    return None if name in _SCHEDULERS else str(name)
+
+
+def loss(given: Any, kept: Any) -> str | None:
+    """What of a schedule is missing in the one that it was kept as; None if they mean the same."""
+    if type(given) is not type(kept):
+        return f"its schedule is a {_name(given)}, of which a {_name(kept)} would be left"
+    if given.nowfun is not None:
+        return "its schedule has a nowfun of its own"
+    if str(given.tz) != str(kept.tz):
+        return f"its schedule has a time zone of its own, {given.tz}"
+    if more := vars(given).keys() - vars(kept).keys() - _SEEN:
+        return f"its schedule has {', '.join(sorted(more))} of its own"
+    return None if _equal(given, kept) else f"its schedule {given} would become {kept}"
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Celery's own comparison overlooks ``relative``, and all there is of a type that brings none."""
+    if one != other or getattr(one, "relative", None) != getattr(other, "relative", None):
+        return False
+    return type(one).__eq__ is not BaseSchedule.__eq__ or _runs(one) == _runs(other)
+
+
+def _runs(what: Any) -> list[datetime | None]:
+    """When it is due from now on, in summer and in winter: for a type that cannot be compared."""
+    now = datetime.now(UTC)
+    return [next_run(what, now + timedelta(days=days)) for days in (0, 91, 182, 273)]
+
+
+def _name(what: Any) -> str:
+    return f"{type(what).__module__}.{type(what).__qualname__}"
 
 
 def _next_of_crontab(what: crontab, after: datetime) -> datetime:

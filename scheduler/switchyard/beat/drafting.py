@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from switchyard.adapters.redbeat.hooks import HookedScheduler
 from switchyard.beat.entries import Definition, Entry, to_us
 from switchyard.beat.plan import Plan
 from switchyard.beat.storage import Record
@@ -50,6 +51,7 @@ class Sender:
         self._channel = self._connection.default_channel
         self._producer = app.amqp.Producer(self._channel, auto_declare=False)
         self._state = self._channel.cluster_state
+        self._scheduler = HookedScheduler(app)
         self._taught: set[str] = set()
 
     def close(self) -> None:
@@ -71,18 +73,18 @@ class Sender:
 
     def _made(self, entry: Entry, instant: datetime, at: datetime) -> list[Draft]:
         definition = entry.definition
-        task = self._app.tasks.get(definition.task)
         drafts: list[Draft] = []
         options = _options(definition, at)
-        options |= {
-            "task_id": tick_id(self._state.keys.prefix, entry.key, instant),
-            "producer": self._producer,
-            DRAFTS: drafts,
-        }
-        if task is not None:
-            task.apply_async(list(definition.args), dict(definition.kwargs), **options)
-        else:
-            self._app.send_task(definition.task, list(definition.args), dict(definition.kwargs), **options)
+        options |= {"task_id": tick_id(self._state.keys.prefix, entry.key, instant), DRAFTS: drafts}
+        self._scheduler.send(
+            definition.name,
+            definition.task,
+            definition.schedule,
+            definition.args,
+            definition.kwargs,
+            options,
+            self._producer,
+        )
         return drafts
 
     def send(self, all_drafted: Iterable[Drafted]) -> list[Tick]:

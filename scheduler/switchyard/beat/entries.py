@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,8 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
+from kombu.utils.json import dumps
 
-from switchyard.adapters import redbeat_store
+from switchyard.adapters.celery_schedules import loss
+from switchyard.adapters.redbeat import store
 from switchyard.beat.instants import next_instant
 from switchyard.beat.plan import Missed
 from switchyard.errors import ConfigurationError
@@ -37,20 +40,23 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A definition and its SHA-1, the instant from which it goes on, and how many ticks were sent so far."""
+    """A definition and its SHA-1, the instant from which it goes on, when it ran last, and how often."""
 
     key: str
     definition: Definition
     digest: str
     last: datetime
+    ran: datetime | None
     runs: int
 
 
 def write_definition(app: Any, name: str, fields: Mapping[str, Any]) -> str:
     """An entry of ``beat_schedule`` as RedBeat stores it. Raises ConfigurationError."""
     try:
-        text = redbeat_store.definition_of(app, name, fields)
+        given = store.made_of(app, name, fields)
+        text = store.definition_of(given)
         definition = read_definition(app, text)
+        _require_the_same(app, given, definition)
         next_instant(definition.schedule, datetime.now(UTC))
         if not definition.task:
             raise ValueError("it has no task")
@@ -61,10 +67,33 @@ def write_definition(app: Any, name: str, fields: Mapping[str, Any]) -> str:
     return text
 
 
+def _require_the_same(app: Any, given: Any, kept: Definition) -> None:
+    """Raise ValueError if another thing was kept than was given: it would be sent, or not, in silence."""
+    if lost := loss(given.schedule, kept.schedule):
+        raise ValueError(f"{lost}; Celery's own types are kept, and RedBeat's rrule")
+    written = kept.options.get("serializer") or getattr(app.tasks.get(given.task), "serializer", None)
+    # In JSON a tuple is a list, sooner or later; other forms tell them apart.
+    form = _as_json if (written or app.conf.task_serializer) == "json" else _as_it_is
+    for what, before, after in (
+        ("args", list(given.args or ()), list(kept.args)),
+        ("kwargs", dict(given.kwargs), dict(kept.kwargs)),
+    ):
+        if form(before) != form(after):
+            raise ValueError(f"its {what} {before!r} would become {after!r}")
+
+
+def _as_json(value: Any) -> Any:
+    return json.loads(dumps(value))
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 @lru_cache(_DECODED_MAX)
 def read_definition(app: Any, text: str) -> Definition:
     """What RedBeat stored. Raises ValueError, TypeError or KeyError if it can't be read."""
-    entry = redbeat_store.entry_of(app, text)
+    entry = store.entry_of(app, text)
     options = dict(entry.options)
     missed = _missed(entry.name, options.pop(MISSED, Missed.ONCE))
     return Definition(
@@ -82,15 +111,19 @@ def _missed(name: str, value: str) -> Missed:
 
 def write_meta(last: datetime, runs: int) -> str:
     """When an entry ran last. In UTC: RedBeat's format forgets which of two equal local times it was."""
-    return redbeat_store.meta_of(last.astimezone(UTC), runs)
+    return store.meta_of(last.astimezone(UTC), runs)
 
 
-def read_meta(text: str, through: int) -> tuple[datetime | None, int]:
-    """When an entry ran last by RedBeat's meta, or later by our record of it in us; and how often."""
-    last, runs = redbeat_store.last_run_of(text)
+def read_meta(text: str) -> tuple[datetime | None, int]:
+    """When an entry ran last by RedBeat's meta, None if never; and how often."""
+    return store.last_run_of(text)
+
+
+def goes_on_from(ran: datetime | None, through: int) -> datetime | None:
+    """The last run, or later our record of what was left out or sent, in us; None if there is neither."""
     recorded = from_us(through)
-    last = recorded if last is None or recorded > last else last
-    return (None if last == from_us(0) else last), runs
+    last = recorded if ran is None or recorded > ran else ran
+    return None if last == from_us(0) else last
 
 
 def from_us(instant: int) -> datetime:

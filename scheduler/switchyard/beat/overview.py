@@ -51,7 +51,7 @@ def _row(entry: Entry, zone: Any) -> Row:
         str(what.schedule).strip("<>"),
         what.enabled,
         str(what.missed),
-        entry.last.astimezone(zone) if entry.runs else None,
+        entry.ran.astimezone(zone) if entry.ran and entry.runs else None,
         following and following.astimezone(zone),
         entry.runs,
     )

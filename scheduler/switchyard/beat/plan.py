@@ -56,6 +56,19 @@ def plan(schedule: Any, last: datetime, now: datetime, horizon: datetime, missed
     return _plan(schedule, instants, max(rest, instants[-1]), now)
 
 
+def passed_over(schedule: Any, last: datetime, now: datetime, horizon: datetime) -> Plan | None:
+    """What is due of an entry that is disabled: nothing is sent, and it goes on behind it.
+
+    So the time that it was disabled is no outage when it is enabled again.
+    """
+    first = next_instant(schedule, last)
+    if first is None or first > horizon:
+        return None
+    if first > now:
+        return _plan(schedule, (), first, first)
+    return _plan(schedule, (), max(skip(schedule, last, now), first), now)
+
+
 def _late(schedule: Any, first: datetime, now: datetime) -> Iterator[datetime]:
     instant: datetime | None = first
     while instant is not None and instant <= now:

@@ -10,7 +10,7 @@ from typing import Any
 from celery.beat import Scheduler
 from celery.signals import beat_init
 
-from switchyard.adapters.redbeat_store import layout_of, leave_the_lock
+from switchyard.adapters.redbeat.store import layout_of, leave_the_lock
 from switchyard.beat.clock import ServerClock
 from switchyard.beat.drafting import Sender
 from switchyard.beat.garbage import Garbage

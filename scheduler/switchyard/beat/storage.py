@@ -16,8 +16,16 @@ from celery.exceptions import ImproperlyConfigured
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from switchyard.adapters.redbeat_store import DEFINITION, META, NEVER, client_for, layout_of
-from switchyard.beat.entries import Entry, read_definition, read_meta, to_us, write_definition, write_meta
+from switchyard.adapters.redbeat.store import DEFINITION, META, NEVER, client_for, layout_of
+from switchyard.beat.entries import (
+    Entry,
+    goes_on_from,
+    read_definition,
+    read_meta,
+    to_us,
+    write_definition,
+    write_meta,
+)
 from switchyard.beat.instants import next_instant
 from switchyard.cluster.replies.decoding import text
 from switchyard.lua import script
@@ -28,6 +36,9 @@ AHEAD_MAX = timedelta(seconds=10)
 BATCH = 500
 #: Up to which instant an entry's ticks were sent, in us: a field of the entry's hash that is ours.
 _THROUGH = "through"
+
+#: What to do about it.
+_EVICTED = "Set the server's maxmemory-policy to noeviction."
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +60,11 @@ class Record:
         return cls(entry.key, to_us(last), meta, score(following), entry.digest)
 
     @classmethod
+    def passes(cls, entry: Entry, last: datetime, following: datetime | None) -> Record:
+        """Nothing was to be sent, because it is disabled; the entry goes on from ``last``."""
+        return cls(entry.key, to_us(last), "", score(following), entry.digest)
+
+    @classmethod
     def waits(cls, entry: Entry, following: datetime | None) -> Record:
         """Nothing was due yet: the score was too early, as RedBeat's are."""
         return cls(entry.key, 0, "", score(following), entry.digest)
@@ -66,6 +82,7 @@ class Storage:
         self._app = app
         self._client = client
         self._layout = layout_of(app)
+        self._statics: dict[str, str] = {}
 
     @classmethod
     def open(cls, app: Any, broker: Redis) -> Storage:
@@ -81,6 +98,7 @@ class Storage:
             self._layout.prefix + name: write_definition(self._app, name, fields)
             for name, fields in entries.items()
         }
+        self._statics = definitions
         known = {text(name) for name in self._client.smembers(self._layout.statics)}
         self._drop(known - set(entries))
         for keys in _batches(list(definitions)):
@@ -97,7 +115,7 @@ class Storage:
             ):
                 if old == definition and meta and at is not None:
                     continue
-                last, _ = read_meta(meta, through)
+                last = goes_on_from(read_meta(meta)[0], through)
                 following = next_instant(read_definition(self._app, definition).schedule, last or now)
                 pipe.hset(key, DEFINITION, definition)
                 pipe.hsetnx(key, META, write_meta(now, 0))
@@ -139,31 +157,56 @@ class Storage:
             found += self._client.zmscore(self._layout.schedule, list(batch))
         return found
 
-    def known(self, keys: Collection[str]) -> list[str]:
-        """Those that are not gone."""
-        return [key for key, at in zip(keys, self.scores(list(keys)), strict=True) if at is not None]
+    def mend(self, keys: Collection[str], now: datetime) -> list[str]:
+        """Those of these entries that are there and can't be read, after the others were seen to.
+
+        An entry that was deleted is in the schedule no longer. If it is, and its hash is gone, the server
+        evicted it: one of ``beat_schedule`` is put back, and goes on from ``now``.
+        """
+        known = [key for key, at in zip(keys, self.scores(list(keys)), strict=True) if at is not None]
+        evicted = [key for key in known if not self._client.hexists(key, DEFINITION)]
+        for key in evicted:
+            if key in self._statics:
+                _log.warning("Periodic entry %s was gone from the server; it is put back. %s", key, _EVICTED)
+                self._install({key: self._statics[key]}, now)
+            else:
+                _log.error("Periodic entry %s is gone from the server; save it again. %s", key, _EVICTED)
+                self._client.zrem(self._layout.schedule, key)
+        return [key for key in known if key not in evicted]
+
+    def restore(self, now: datetime) -> None:
+        """Make the schedule anew if the server evicted it, of what is left of ``beat_schedule``."""
+        if not self._statics or self._client.exists(self._layout.schedule):
+            return
+        for keys in _batches(list(self._statics)):
+            left = [key for key, (text, _, _) in zip(keys, self._read(keys), strict=True) if text]
+            if left:
+                _log.error(
+                    "The schedule of periodic entries was gone from the server; %d of beat_schedule go on, "
+                    "others are to be saved again. %s", len(left), _EVICTED,
+                )  # fmt: skip
+                self._install({key: self._statics[key] for key in left}, now)
 
     def entries(self, keys: Sequence[str], now: datetime) -> list[Entry]:
-        """The entries of these keys. What can't be read is logged and left out; what is gone is forgotten.
+        """The entries of these keys. What can't be read is logged and left out, and so is what is gone.
 
         One without a last run, which no program of RedBeat's writes, goes on from ``now``.
         """
         found = []
         for batch in _batches(keys):
             for key, (definition, meta, through) in zip(batch, self._read(batch), strict=True):
-                if not definition:
-                    self._client.zrem(self._layout.schedule, key)
-                elif entry := self._entry(key, definition, meta, through, now):
+                if definition and (entry := self._entry(key, definition, meta, through, now)):
                     found.append(entry)
         return found
 
     def _entry(self, key: str, definition: str, meta: str, through: int, now: datetime) -> Entry | None:
         try:
-            last, runs = read_meta(meta, through)
+            ran, runs = read_meta(meta)
+            last = goes_on_from(ran, through)
             if last is None:
                 self._client.hset(key, META, write_meta(now, 0))
             digest = hashlib.sha1(definition.encode(), usedforsecurity=False).hexdigest()
-            return Entry(key, read_definition(self._app, definition), digest, last or now, runs)
+            return Entry(key, read_definition(self._app, definition), digest, last or now, ran, runs)
         except (AttributeError, KeyError, TypeError, ValueError, ImproperlyConfigured) as exc:
             _log.error("Periodic entry %s can't be read: %s; save it again, or delete it.", key, exc)
             return None

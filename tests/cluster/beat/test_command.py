@@ -145,6 +145,19 @@ def test_a_wrong_entry_is_one_line(shop: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_scheduler_of_others_is_refused_by_name(shop: Path) -> None:
+    """Entries made in Django's admin would never be sent, without a word."""
+    path = shop / "shop.py"
+    path.write_text(
+        path.read_text() + "app.conf.beat_scheduler = 'django_celery_beat.schedulers:DatabaseScheduler'\n"
+    )
+    for arguments in ((), ("--list",)):
+        done = run(shop, *arguments)
+        assert done.returncode == 1
+        assert "beat_scheduler is django_celery_beat.schedulers.DatabaseScheduler" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_log_file_that_cannot_be_written_is_one_line(shop: Path) -> None:
     """A typing error in a unit file would be a page of traceback."""
     done = run(shop, "--logfile", str(shop / "absent" / "beat.log"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime, timedelta
+from typing import Any
 
 import kombu
 import pytest
-from redbeat import RedBeatSchedulerEntry
+from celery.beat import Scheduler
+from redbeat import RedBeatScheduler, RedBeatSchedulerEntry
 
 from tests.support.beat import Bed, noop, turn_until_sent
 from tests.support.servers import Server
@@ -64,3 +67,60 @@ def test_what_we_do_not_place_is_sent_once_as_well(bed: Bed, clean_valkey: Serve
     # Before kombu 5.7 no queue expires.
     assert (client.pttl("brief") > 0) == (kombu.VERSION >= (5, 7))
     client.close()
+
+
+def hook(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[str]:
+    """Wrap a function as Sentry does: a header for each tick; the names of what came through."""
+    seen: list[str] = []
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def hooked(*args: Any, **kwargs: Any) -> Any:
+        scheduler, entry = args
+        assert scheduler.app is not None
+        seen.append(entry.name)
+        headers = entry.options.pop("headers", {})
+        entry.options["headers"] = {**headers, "check-in": str(entry.schedule)}
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, hooked)
+    return seen
+
+
+@pytest.mark.parametrize(
+    "where", [[(Scheduler, "apply_entry")], [(RedBeatScheduler, "apply_async")],
+              [(Scheduler, "apply_entry"), (RedBeatScheduler, "apply_async")]],
+)  # fmt: skip
+def test_a_tracing_tool_sees_each_tick_once(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, where: list[tuple[type, str]]
+) -> None:
+    """Sentry's monitors would call periodic tasks missed that were sent, or count each of them twice."""
+    seen = [hook(monkeypatch, owner, name) for owner, name in where]
+    bed.install(one=noop(3600, options={"headers": {"mine": 1}}), two=noop(3600, options={"missed": "all"}))
+    bed.go_back("one", 3600)
+    bed.go_back("two", 2 * 3600)
+    turn_until_sent(bed, bed.leader(), 3)
+    assert sorted(name for names in seen for name in names) == ["one", "two", "two"]
+    for message in bed.messages():
+        assert message["headers"]["check-in"] == "<freq: 1.00 hour>"
+        assert message["headers"]["celery_beat_task"] is True
+    assert sum("mine" in message["headers"] for message in bed.messages()) == 1
+
+
+def test_a_tool_that_fails_leaves_out_that_tick_alone(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracing tool's fault would stop all periodic tasks."""
+
+    def fail_for_one(self: Any, entry: Any, **kwargs: Any) -> Any:
+        if entry.name == "one":
+            raise ValueError("as asked")
+        return original(self, entry, **kwargs)
+
+    original = Scheduler.apply_entry
+    monkeypatch.setattr(Scheduler, "apply_entry", fail_for_one)
+    bed.install(one=noop(3600), two=noop(3600))
+    bed.go_back("one", 3600)
+    bed.go_back("two", 3600)
+    leader = bed.leader()
+    turn_until_sent(bed, leader, 1)
+    wait_until(lambda: leader.turn() > 0, "nothing is left to do")
+    assert len(bed.messages()) == 1

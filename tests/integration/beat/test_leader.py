@@ -12,6 +12,7 @@ from switchyard.beat import leader as leading
 from switchyard.beat import storage, sweep
 from switchyard.beat.clock import ServerClock
 from switchyard.beat.leader import CONNECTION_ERRORS, Leader
+from switchyard.beat.overview import overview
 
 from tests.support.beat import Bed, noop, turn_until_sent
 from tests.support.waiting import wait_until
@@ -115,3 +116,58 @@ def test_what_is_sent_during_a_sweep_is_not_drafted_again(bed: Bed, monkeypatch:
         leader.turn()
     assert len(bed.messages()) == 12
     assert min(at for at, _ in leader._waiting) > due.timestamp()
+
+
+@pytest.mark.parametrize("missed", ["once", "all"])
+def test_the_time_while_an_entry_was_disabled_is_no_outage(bed: Bed, missed: str) -> None:
+    """An entry that is enabled again would send what was due in the meantime, all in one burst."""
+    bed.install(one=noop(1.0, options={"missed": missed}, enabled=False), last=noop(3600))
+    ran = bed.go_back("one", 25)
+    bed.go_back("last", 3600)
+    leader = bed.leader()
+    turn_until_sent(bed, leader, 1)
+    wait_until(lambda: bed.entry("one").last > ran + timedelta(seconds=20) or leader.turn(), "it goes on")
+    assert {row.name: row for row in overview(bed.app, bed.state)[1]}["one"].last_run is None
+    entry = RedBeatSchedulerEntry.from_key("redbeat:one", app=bed.app)
+    entry.enabled = True
+    entry.save()
+    turn_until_sent(bed, leader, 2)
+    assert len(bed.messages()) <= 3
+
+
+def test_an_entry_that_was_evicted_is_put_back_and_named(bed: Bed, caplog: pytest.LogCaptureFixture) -> None:
+    """A server that is short of memory would end a periodic task without a word."""
+    bed.install(one=noop(0.5))
+    RedBeatSchedulerEntry("theirs", "noop", schedule(0.5), app=bed.app).save()
+    bed.state.client.delete("redbeat:one", "redbeat:theirs")
+    leader = bed.leader()
+    turn_until_sent(bed, leader, 1)
+    assert bed.storage.keys() == ["redbeat:one"]
+    said = {record.getMessage().split(" ")[2] for record in caplog.records if "noeviction" in record.message}
+    assert said == {"redbeat:one", "redbeat:theirs"}
+
+
+def test_a_schedule_that_was_evicted_is_made_anew(bed: Bed, caplog: pytest.LogCaptureFixture) -> None:
+    """All periodic tasks would end without a word, for as long as the leader lives."""
+    bed.install(one=noop(0.5), two=noop(3600))
+    leader = bed.leader()
+    turn_until_sent(bed, leader, 1)
+    bed.state.client.delete("redbeat::schedule")
+    turn_until_sent(bed, leader, 3)
+    assert set(bed.storage.keys()) == {"redbeat:one", "redbeat:two"}
+    assert "noeviction" in caplog.text
+
+
+def test_each_tick_is_logged_as_celery_does(bed: Bed, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody could see in the log that a periodic task was sent; or it would be said before it was."""
+    caplog.set_level("INFO")
+    bed.install(one=noop(3600), two=noop(3600, options={"missed": "all"}))
+    bed.go_back("one", 3600)
+    bed.go_back("two", 2 * 3600)
+    other = bed.leader(leads=False)
+    for _ in range(20):
+        other.turn()
+    assert "Sending due task" not in caplog.text
+    turn_until_sent(bed, bed.leader(), 3)
+    assert caplog.text.count("Sending due task one (noop)") == 1
+    assert caplog.text.count("Sending due task two (noop)") == 2

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import base64
+import json
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as datetime_time
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import switchyard
@@ -11,9 +17,10 @@ from celery.schedules import crontab, schedule, solar
 from dateutil.rrule import DAILY
 from redbeat import RedBeatSchedulerEntry
 from redbeat.schedules import rrule
+from switchyard.beat.instants import next_instant
 from switchyard.beat.storage import Record
 
-from tests.support.beat import Bed, noop
+from tests.support.beat import Bed, noop, turn_until_sent
 
 HOUR = timedelta(hours=1)
 
@@ -63,6 +70,72 @@ def test_a_wrong_entry_is_refused_by_name(bed: Bed, wrong: dict[str, Any], why: 
     with pytest.raises(switchyard.ConfigurationError, match=f"'one' .*{why}"):
         bed.install(one=wrong)
     assert bed.storage.keys() == []
+
+
+class Weekdays(schedule):
+    """An interval that its author lets rest at weekends."""
+
+    def is_due(self, last_run_at: datetime) -> Any:
+        """On weekdays, say."""
+        return super().is_due(last_run_at)
+
+
+def patched() -> schedule:
+    """A schedule one of whose functions was replaced."""
+    made = schedule(60)
+    made.is_due = lambda last_run_at: (False, 60.0)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        (noop(Weekdays(60)), r"test_storage\.Weekdays"),
+        (noop(patched()), "is_due of its own"),
+        (noop(crontab(nowfun=lambda: datetime.now(UTC))), "nowfun of its own"),
+        (noop(60, args=[{1, 2}]), "set is not JSON serializable"),
+        (noop(60, args=[(1, (2, 3))], options={"serializer": "pickle"}), r"args .* would become"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_by_name(bed: Bed, what: dict[str, Any], why: str) -> None:
+    """A schedule or an argument would silently become another one, where Celery takes it as it is."""
+    with pytest.raises(switchyard.ConfigurationError, match=f"'one' cannot be kept: .*{why}"):
+        bed.install(one=what)
+    assert bed.storage.keys() == []
+
+
+def test_a_time_zone_of_its_own_is_kept(bed: Bed) -> None:
+    """What its author means for New York would run by the application's clock, or an hour off in winter."""
+    york = ZoneInfo("America/New_York")
+    nine, daily = crontab(minute=0, hour={9, 17}), rrule(DAILY, dtstart=datetime(2026, 7, 1, 9, tzinfo=york))
+    nine.tz = york
+    bed.install(one=noop(nine), two=noop(daily))
+    for start in (datetime(2026, 7, 2, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC)):
+        for name in ("one", "two"):
+            due = next_instant(bed.entry(name).definition.schedule, start)
+            assert due is not None
+            assert due.astimezone(york).hour in {9, 17}
+
+
+def test_arguments_arrive_as_celery_sends_them(bed: Bed) -> None:
+    """A naive time would become UTC, and a UUID would stop all periodic tasks."""
+    values = [
+        datetime(2026, 1, 2, 3, 4),
+        datetime(2026, 1, 2, 3, 4, tzinfo=ZoneInfo("Europe/Berlin")),
+        date(2026, 1, 2),
+        datetime_time(3, 4),
+        uuid.UUID(int=7),
+        Decimal("1.20"),
+        b"\xff",
+        {"__type__": "mine", "n": [1, None]},
+    ]
+    bed.install(one={**noop(3600, args=values, kwargs={"at": values[0]}), "task": "elsewhere"})
+    assert list(bed.entry("one").definition.args) == values
+    bed.go_back("one", 3600)
+    turn_until_sent(bed, bed.leader(), 1)
+    bed.app.send_task("elsewhere", args=values, kwargs={"at": values[0]})
+    ours, celerys = (json.loads(base64.b64decode(message["body"])) for message in bed.messages())
+    assert ours == celerys
 
 
 def test_an_entry_that_was_deleted_or_defined_anew_meanwhile_is_left_alone(bed: Bed) -> None:

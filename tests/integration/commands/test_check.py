@@ -64,6 +64,14 @@ def test_check_finds_lost_nodes_and_tasks_that_nobody_will_run(server: Server) -
     assert any("drained is draining" in f["finding"] and "resume drained" in f["mend"] for f in findings)
 
 
+def test_check_says_that_a_scheduler_of_others_has_no_standby(server: Server, tmp_path: Path) -> None:
+    """Broken if entries made in Django's admin are never sent, and nothing says why."""
+    conf = {"beat_scheduler": "django_celery_beat.schedulers:DatabaseScheduler"}
+    (tmp_path / "shop.py").write_text(SHOP.format(url=server.url(), conf=conf))
+    found = json.loads(run("check", "-A", "shop", "--json", cwd=tmp_path).stdout)
+    assert any("django_celery_beat.schedulers.DatabaseScheduler" in finding["finding"] for finding in found)
+
+
 def test_check_finds_a_server_that_may_throw_tasks_away(server: Server) -> None:
     """The first full memory would lose tasks without a word."""
     client = server.client()

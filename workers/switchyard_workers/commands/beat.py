@@ -12,6 +12,7 @@ from celery.bin.base import LOG_LEVEL
 from rich import box
 from rich.table import Table
 from rich.text import Text
+from switchyard.adapters.celery_schedules import foreign_scheduler
 from switchyard.transport.opening import require_supported
 
 from switchyard_workers.commands.display import console, seconds, write_json
@@ -91,6 +92,11 @@ def _loaded(target: Target) -> Any:
     """The application with all its tasks and periodic tasks, as a worker would load it."""
     app = target.application()
     target.settings()
+    if scheduler := foreign_scheduler(app):
+        raise Refusal(
+            f"beat_scheduler is {scheduler}, whose entries switchyard beat would never send; run them with "
+            "celery beat on one machine, or move them to beat_schedule or RedBeat and unset beat_scheduler"
+        )
     app.set_current()
     app.loader.init_worker()
     app.finalize()

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
+from switchyard.adapters.celery_schedules import foreign_scheduler
 from switchyard.adapters.versions import untested
 from switchyard.cache.store import Standing
 from switchyard.cached_tasks.results import open_cache
@@ -93,7 +94,16 @@ def application(app: Any) -> list[Finding]:
         if not app.conf[setting]
     ]
     wrong += _prefetch(app.conf.worker_prefetch_multiplier)
+    wrong += _scheduler(app)
     return wrong or [Finding("application", Level.OK, f"{app.main} uses Switchyard, with safe settings")]
+
+
+def _scheduler(app: Any) -> list[Finding]:
+    if (name := foreign_scheduler(app)) is None:
+        return []
+    text = f"beat_scheduler is {name}: switchyard beat refuses to start; celery beat runs it, without standby"
+    mend = "for a standby move its entries to beat_schedule or RedBeat and unset beat_scheduler"
+    return [Finding("application", Level.INFO, text, mend)]
 
 
 def cache_servers(settings: Settings) -> Iterator[Finding]:

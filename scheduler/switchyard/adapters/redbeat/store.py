@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from celery.schedules import solar
 from celery.signals import beat_init
-from redbeat.decoder import RedBeatJSONDecoder, RedBeatJSONEncoder
 from redbeat.schedulers import (
     RedBeatSchedulerEntry,
     acquire_distributed_beat_lock,
@@ -24,12 +22,12 @@ from redbeat.schedulers import (
 )
 from redis import Redis
 
+from switchyard.adapters.redbeat.encoding import Decoder, Encoder
+
 #: Fields of an entry's hash.
 DEFINITION, META = "definition", "meta"
 #: The score of an entry that is never due again.
 NEVER = -1.0
-#: How long RedBeat leaves an entry that is disabled alone, in seconds.
-DISABLED = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +61,15 @@ def leave_the_lock() -> None:
     beat_init.disconnect(acquire_distributed_beat_lock)
 
 
-def definition_of(app: Any, name: str, fields: Mapping[str, Any]) -> str:
-    """An entry of ``beat_schedule`` as RedBeat stores it. Raises what Celery does for one that is wrong."""
-    entry = RedBeatSchedulerEntry(**dict(fields, name=name, app=app))
+def made_of(app: Any, name: str, fields: Mapping[str, Any]) -> Any:
+    """An entry of ``beat_schedule`` as RedBeat's. Raises what Celery does for one that is wrong."""
+    return RedBeatSchedulerEntry(**dict(fields, name=name, app=app))
+
+
+def definition_of(entry: Any) -> str:
+    """What RedBeat stores of an entry. Raises TypeError for what nobody can write."""
     kept = ("name", "task", "args", "kwargs", "options", "schedule", "enabled")
-    return json.dumps({field: getattr(entry, field) for field in kept}, cls=_Encoder)
+    return json.dumps({field: getattr(entry, field) for field in kept}, cls=Encoder)
 
 
 def entry_of(app: Any, definition: str) -> Any:
@@ -75,35 +77,15 @@ def entry_of(app: Any, definition: str) -> Any:
 
     Raises ValueError, TypeError, KeyError or AttributeError if it can't be read.
     """
-    return RedBeatSchedulerEntry(app=app, **json.loads(definition, cls=_Decoder))
+    return RedBeatSchedulerEntry(app=app, **json.loads(definition, cls=Decoder))
 
 
 def meta_of(last: datetime, runs: int) -> str:
     """When an entry ran last, and how often in all, as RedBeat stores it."""
-    return json.dumps({"last_run_at": last, "total_run_count": runs}, cls=_Encoder)
+    return json.dumps({"last_run_at": last, "total_run_count": runs}, cls=Encoder)
 
 
 def last_run_of(meta: str) -> tuple[datetime | None, int]:
     """When an entry ran last, None if never, and how often. Raises as :func:`entry_of` does."""
-    stored = json.loads(meta, cls=_Decoder) if meta else {}
+    stored = json.loads(meta, cls=Decoder) if meta else {}
     return stored.get("last_run_at"), int(stored.get("total_run_count") or 0)
-
-
-class _Encoder(RedBeatJSONEncoder):
-    """RedBeat's, which cannot write a solar schedule."""
-
-    def default(self, obj: Any) -> Any:
-        """What stands for the object in JSON."""
-        if isinstance(obj, solar):
-            return {"__type__": "solar", "event": obj.event, "lat": obj.lat, "lon": obj.lon}
-        return super().default(obj)
-
-
-class _Decoder(RedBeatJSONDecoder):
-    """RedBeat's, which cannot read a solar schedule."""
-
-    def dict_to_object(self, d: dict[str, Any]) -> Any:
-        """The object that stands in JSON."""
-        if d.get("__type__") == "solar":
-            return solar(d["event"], d["lat"], d["lon"])
-        return super().dict_to_object(d)

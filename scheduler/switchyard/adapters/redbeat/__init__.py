@@ -1,0 +1,1 @@
+"""RedBeat: its storage, its JSON, and what tools wrap of its scheduler."""
