@@ -11,6 +11,7 @@ from typing import Any
 from celery import Celery
 
 from switchyard.adapters import celery_app
+from switchyard.adapters.kombu_redis.deadlines import CONNECTS_S
 from switchyard.cached_tasks.decorator import TaskAnnotations, refuse_late
 from switchyard.cached_tasks.results import Results
 from switchyard.current_app import remember
@@ -30,6 +31,8 @@ SAFE_DEFAULTS: Mapping[str, Any] = {
     "task_serializer": "json",
     "result_serializer": "json",
     "accept_content": ["json"],
+    # Without it, whoever stores a result on a server that is gone may wait for minutes.
+    "redis_socket_connect_timeout": CONNECTS_S,
 }
 
 #: The consumer's step that makes a Celery worker a node; a name, because that package stands on this one.

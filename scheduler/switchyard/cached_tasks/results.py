@@ -56,7 +56,7 @@ class Results:
         self._broker = broker
         self._lock = free_after_fork()
         self._near: NearCache | None = None
-        self._flights = PerProcess(self._open_flights)
+        self._flights: PerProcess[Flights | None] = PerProcess(lambda: None)
 
     @property
     def kept(self) -> bool:
@@ -71,7 +71,12 @@ class Results:
     @property
     def flights(self) -> Flights:
         """This process's connection to the flights. Raises BrokerUnreachable."""
-        return self._flights.get()
+        flights = self._flights.get()
+        if flights is None:
+            # Under no lock: who can't connect would keep those after it waiting, one after the other.
+            flights = self._open_flights()
+            self._flights.set(flights)
+        return flights
 
     def load(self, key: str) -> Remembered | None:
         """The result under this key."""

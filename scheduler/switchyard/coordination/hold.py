@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import secrets
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from switchyard.coordination.clock import now
 from switchyard.coordination.vote import Ballot, Outcome, close, count, lasts_until, majority
 from switchyard.coordination.voter import LISTEN
 from switchyard.coordination.voters import Voters
-from switchyard.forking import PerProcess
+from switchyard.forking import PerProcess, free_after_fork
 
 #: Longest pause in seconds after a vote that split: candidates that meet again at once would split it again.
 _PAUSE = 0.02
@@ -42,7 +41,7 @@ class Hold:
         self._voters = voters
         self._owner = secrets.token_hex(16)
         self._place = 0
-        self._turn = threading.Lock()
+        self._turn = free_after_fork()
         # A fork of the holder does not hold it.
         self._mine = PerProcess(lambda: False)
         self._mine.set(True)

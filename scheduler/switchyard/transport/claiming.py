@@ -63,6 +63,11 @@ class Claiming:
         return self._claimant is not None and self._claimant.awaiting
 
     @property
+    def is_silent(self) -> bool:
+        """Whether a reply has been due for a lease."""
+        return self._claimant is not None and self._claimant.overdue > self._claimant.lease
+
+    @property
     def held(self) -> int:
         """How many claimed messages this process has."""
         return 0 if self._claimant is None else len(self._claimant.held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from typing import Any
 
@@ -24,13 +25,13 @@ OLDEST_VALKEY = (7, 2)
 def open_state(app_or_url: Any, settings: Settings) -> State:
     """The state of an application's cluster, or of the one behind a broker URL.
 
-    Raises BrokerUnreachable, BrokerRefuses, UnsupportedBroker. Commands on it have a deadline of one lease.
+    Raises BrokerUnreachable, BrokerRefuses, UnsupportedBroker. Commands on it have a deadline of one lease,
+    or what the user set, if that is shorter.
     """
-    options = {
-        "switchyard_namespace": settings.namespace,
-        "socket_timeout": settings.lease,
-        "socket_connect_timeout": settings.lease,
-    }
+    users = {} if isinstance(app_or_url, str) else app_or_url.conf.broker_transport_options
+    waits = ("socket_connect_timeout", "socket_timeout")
+    options: dict[str, Any] = {name: min(settings.lease, users.get(name) or math.inf) for name in waits}
+    options["switchyard_namespace"] = settings.namespace
     if isinstance(app_or_url, str):
         connection = Connection(app_or_url, transport_options=options)
     else:

@@ -68,6 +68,7 @@ class _Consuming:
     def __init__(self, channel: kombu_channel.Hooks) -> None:
         self.channel = channel
         self.claims = False
+        self.is_silent = False
         self.awaiting = False
         self.tags: set[str] = set()
         self.kept: dict[str, Message] = {}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from time import monotonic
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import ConnectionError
 
 from switchyard.adapters.kombu_redis.batch import PublishBatch
+from switchyard.adapters.kombu_redis.deadlines import ANSWERS_S, CONNECTS_S, keepalive
 from switchyard.adapters.kombu_redis.message import Message, Payload
 from switchyard.adapters.kombu_redis.poller import Poller
 from switchyard.adapters.kombu_redis.qos import QoS
 from switchyard.adapters.kombu_redis.sides import Consuming, Publishing
 from switchyard.adapters.redis_refusals import RefusedForNow, telling_refusals
+
+_log = logging.getLogger(__name__)
 
 #: A base that mypy looks through: the classes of kombu, which has no types, are mixed in at the end.
 _Kombus: Any = object
@@ -26,6 +31,11 @@ class Hooks(_Kombus):
     Message = Message
     #: Transport option: tells clusters on one database apart.
     switchyard_namespace = "switchyard"
+    #: kombu's transport options of these names, where the user does not give them.
+    socket_connect_timeout = CONNECTS_S
+    socket_timeout = ANSWERS_S
+    socket_keepalive = True
+    socket_keepalive_options = keepalive()
 
     publishing: Publishing
     consuming: Consuming
@@ -89,6 +99,14 @@ class Hooks(_Kombus):
         transport = self.connection
         if transport is not None and not transport.has_event_loop:
             transport.cycle.wake()
+
+    def require_answers(self) -> None:
+        """Raises ConnectionError if the server has been silent for too long: then all is connected anew."""
+        if self._in_poll and self.consuming.is_silent:
+            self._in_poll.disconnect()
+            # redis-py's errors do not say in Celery's log what they are about.
+            _log.warning("The broker does not answer any more; all connections to it are made anew.")
+            raise ConnectionError("the broker does not answer any more")
 
     # -- kombu's hooks --------------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ class Poller(MultiChannelPoller):
 
     def on_poll_start(self) -> None:
         """Ask for messages, which takes settlements along, then send what is left."""
+        for channel in self._channels:
+            channel.require_answers()
         super().on_poll_start()
         for channel in self._channels:
             channel.consuming.flush()

@@ -47,6 +47,10 @@ class Consuming(Protocol):
         """Whether the server owes us a reply on the polled connection."""
 
     @property
+    def is_silent(self) -> bool:
+        """Whether the server has owed us that reply for too long."""
+
+    @property
     def held(self) -> int:
         """How many messages of ours this process has, also by way of earlier connections."""
 

@@ -75,7 +75,7 @@ class Claimant:
         self._settling: list[Batch] = []
         self._sent: deque[_Sent] = deque()
         self._asked = 0
-        self._claim_epoch, self._claimed_at = "", 0.0
+        self._claim_epoch, self._asked_at = "", 0.0
 
     # -- on the connection that the event loop watches ------------------------------------------------
 
@@ -103,11 +103,12 @@ class Claimant:
                 keys, self.name, self.epoch, self._asked, sources.queues, groups, sources.fair
             )
             commands.append(claim.command())
-            self._claim_epoch, self._claimed_at = self.epoch, self._clock()
+            self._claim_epoch = self.epoch
             self._sent.append(_Sent.CLAIM)
         else:
             commands.append(("BLPOP", keys.bell(self.name), self.poll))
             self._sent.append(_Sent.BELL)
+        self._asked_at = self._clock()
         try:
             send_all(connection, commands)
         except RefusedForNow as exc:  # the connection's own look whether the server is there
@@ -148,6 +149,11 @@ class Claimant:
         return bool(self._sent)
 
     @property
+    def overdue(self) -> float:
+        """Seconds since the server should have replied: it waits no longer than ``poll`` before it does."""
+        return self._clock() - self._asked_at - self.poll if self._sent else 0.0
+
+    @property
     def awaits_claims(self) -> bool:
         """Whether a reply is on its way that may bring messages."""
         return _Sent.CLAIM in self._sent
@@ -174,7 +180,7 @@ class Claimant:
 
         Others may be running these tasks by now. If the lease is alive after all, they are claimed again.
         """
-        if claims and self._clock() - self._claimed_at > self.lease:
+        if claims and self._clock() - self._asked_at > self.lease:
             self.release([tag for tag, _ in claims])
             return []
         return claims
