@@ -9,7 +9,7 @@ import click
 
 from tests.chaos import commands
 from tests.chaos.evidence import report
-from tests.chaos.scenarios import clock, countdowns, deploy, poison, reaping, rolling
+from tests.chaos.scenarios import clock, countdowns, deploy, poison, reaping, rolling, two_brokers
 from tests.chaos.scenarios.story import Story
 
 Tell = Callable[[Path], Story]
@@ -27,6 +27,7 @@ def _all(nodes: int, slots: int, lease: float, count: int | None) -> dict[str, T
         "poison": lambda place: poison.run(poison.wishes(nodes + 1, slots, lease), place, say),
         "reaping": lambda place: reaping.run(reaping.wishes(*bed), count or 200_000, place, say),
         "rolling": lambda place: rolling.run(rolling.wishes(*bed), count or 5, place, say),
+        "two-brokers": lambda place: two_brokers.run(two_brokers.wishes(*bed), place, say),
     }
 
 

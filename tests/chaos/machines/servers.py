@@ -95,6 +95,11 @@ class Server:
     def _env(self) -> Mapping[str, str]:
         return processes.PLAIN
 
+    @property
+    def is_started(self) -> bool:
+        """Whether it was started and not killed since."""
+        return self._process is not None
+
     def answers(self) -> bool:
         """Whether it takes commands."""
         client = self.client()
