@@ -29,7 +29,15 @@ FORBIDDEN = {
     "scheduler/switchyard/adapters/kombu_redis/channel.py": "switchyard.transport.channel",
     "scheduler/switchyard/errors.py": "switchyard.models",
     "scheduler/switchyard/flower/pages.py": "switchyard.beat.plan",
+    "scheduler/switchyard/signatures.py": "celery",
+    "scheduler/switchyard/coordination/hold.py": "celery",
+    "scheduler/switchyard/beat/plan.py": "flower",
+    "scheduler/switchyard/flower/sampler.py": "redbeat",
     "workers/switchyard_workers/load.py": "switchyard_workers.cli",
+    "workers/switchyard_workers/served.py": "redis",
+    "workers/switchyard_workers/reaper.py": "celery",
+    "workers/switchyard_workers/commands/findings.py": "redbeat",
+    "workers/switchyard_workers/commands/nodes.py": "flower",
     "workers/switchyard_workers/commands/queues.py": "switchyard_workers.commands.nodes",
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from switchyard.cluster.keys import Keys
 from switchyard.errors import OtherLayout
 
-#: The layout that this version reads and writes. Versions before 0.2 wrote layout 1 without its number.
+#: The layout that this version reads and writes. The first versions wrote layout 1 without its number.
 LAYOUT = 1
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.cluster import LEASE_MS, Cluster
+from tests.support.replies import texts
 from tests.support.servers import Server
 
 
@@ -46,6 +47,21 @@ def test_what_waits_for_its_time_is_innocent(cluster: Cluster) -> None:
     cluster.claim("a", 9)
     die(cluster, "a")
     assert deaths(cluster, "b") == {"retry": 0, "due": 1, "now": 1}
+
+
+def test_versions_that_know_no_doubts_count_none(cluster: Cluster) -> None:
+    """Broken if the first versions, which count line feeds, give up innocents during an upgrade."""
+    cluster.join("a", limit=9)
+    for name in ("waits", "returns"):
+        cluster.state.client.lpush("q", message(name))
+    receipts = [receipt for receipt, _ in cluster.claim("a", 9)]
+    assert cluster.state.release("a", cluster.epochs["a"], [(receipts[1], "")]) == 1
+    cluster.state.renew("a", cluster.epochs["a"], LEASE_MS, ["q"], {"running": "", "known": receipts[1]})
+    die(cluster, "a")
+    kept = texts(cluster.state.client.hvals(cluster.state.keys.deaths))
+    assert len(kept) == 2
+    assert "\n" not in "".join(kept)
+    assert deaths(cluster, "b") == {"waits": 0, "returns": 0}
 
 
 def test_what_had_not_started_at_the_last_heartbeat_is_no_death(cluster: Cluster) -> None:

@@ -233,4 +233,5 @@ def _counts(fields: Mapping[Any, Any]) -> dict[str, int]:
 
 def _lines(nodes: str) -> list[str]:
     """The lines that name a node; the one with a tab counts what came back without a death."""
-    return [line for line in nodes.split("\n") if line and not line.startswith("\t")]
+    lines = nodes.replace("\r", "\n").split("\n")
+    return [line for line in lines if line and not line.startswith("\t")]

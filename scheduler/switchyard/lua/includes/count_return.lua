@@ -2,9 +2,9 @@
 
 local function count_return(lines)
   local returns = 1
-  local others = string.gsub(lines, '\t(%d+)\n', function(before)
+  local others = string.gsub(lines, '\t(%d+)\r', function(before)
     returns = tonumber(before) + 1
     return ''
   end)
-  return others .. '\t' .. returns .. '\n'
+  return others .. '\t' .. returns .. '\r'
 end

@@ -6,6 +6,6 @@
 
 local function death_line(name, receipt, message, running, known, now)
   if eta_of(message) > now then return '' end
-  if known and tonumber(receipt) <= known and not running[receipt] then return ' ' .. name .. '\n' end
+  if known and tonumber(receipt) <= known and not running[receipt] then return ' ' .. name .. '\r' end
   return name .. '\n'
 end

@@ -2,7 +2,7 @@
 -- which a line of its own says, a tab in front.
 
 local function deliveries_in(lines)
-  local _, all = string.gsub(lines, '\n', '')
-  local returns = string.match(lines, '\t(%d+)\n')
+  local _, all = string.gsub(lines, '[\n\r]', '')
+  local returns = string.match(lines, '\t(%d+)\r')
   return returns and all - 1 + tonumber(returns) or all
 end
