@@ -99,7 +99,7 @@ class Settings(_Told, BaseSettings, frozen=True):  # type: ignore[misc]
     max_deliveries: int = Field(
         default=5,
         ge=1,
-        description="nodes or pool processes that may die holding a task before it is given up",
+        description="nodes or pool processes that may die running a task before it is given up",
     )
     cache_servers: tuple[str, ...] = Field(
         default=(), description="URLs; without any, the broker's own server"

@@ -181,3 +181,25 @@ def test_every_arrow_of_the_diagram_is_a_script() -> None:
         if "Invariant 1" in file.read_text() or file.stem in ("settle", "purge")
     }
     assert arrows == moves
+
+
+def said_by_a_node() -> set[str]:
+    """The longest fixed part of each line that a node logs when something is wrong."""
+    nodes = [
+        ROOT / "workers" / "switchyard_workers" / f"{module}.py" for module in ("agent", "apart", "reaper")
+    ]
+    constants = {
+        each.value
+        for module in nodes
+        for each in ast.walk(ast.parse(module.read_text()))
+        if isinstance(each, ast.Constant) and isinstance(each.value, str) and re.search(r"%[sd]", each.value)
+    }
+    return {max(re.split(r"%[sd]", line), key=len).strip(" .:;(") for line in constants} - {""}
+
+
+def test_every_warning_of_a_node_is_explained() -> None:
+    """Broken if somebody finds a line in the log, and nothing that says what it means."""
+    lines = said_by_a_node()
+    assert len(lines) >= 10
+    page = (ROOT / "docs" / "operations.md").read_text()
+    assert {line for line in lines if line not in page} == set()
