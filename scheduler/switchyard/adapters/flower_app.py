@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,14 +48,20 @@ def known_options() -> list[Option]:
     ]
 
 
-def apply_options(address: str, arguments: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+def apply_options(
+    address: str, arguments: Sequence[str], overlooked: Collection[str] = ()
+) -> tuple[Any, dict[str, Any]]:
     """Flower's options and tornado's settings, from these, the configuration file and the environment.
 
-    ``address`` is where to listen if nothing else is said. Raises whatever the configuration file does, which
-    is Python.
+    ``address`` is where to listen if nothing else is said; variables that are ``overlooked`` are no options.
+    Raises whatever the configuration file does, which is Python.
     """
     options.address = address
-    command.apply_env_options()
+    hidden = {name: os.environ.pop(name) for name in overlooked}
+    try:
+        command.apply_env_options()
+    finally:
+        os.environ.update(hidden)
     command.apply_options("flower", arguments)
     command.extract_settings()
     command.setup_logging()

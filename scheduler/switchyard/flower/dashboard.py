@@ -10,6 +10,7 @@ from flower.app import Flower
 from prometheus_client import REGISTRY
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from tornado.httputil import HTTPServerRequest
 from tornado.web import url
 
 from switchyard.adapters.flower_app import Templates, below_prefix
@@ -18,10 +19,13 @@ from switchyard.flower import api, pages
 from switchyard.flower.documents import Documents
 from switchyard.flower.metrics import ClusterCollector, Healthcheck, Metrics
 from switchyard.flower.sampler import Sampler
+from switchyard.flower.security import Refused, refusal
 from switchyard.install import installation
 from switchyard.transport.opening import open_state
 
 _TEMPLATES = Path(__file__).parent / "templates"
+#: What can be opened to scrapers and probes.
+_FOR_PROBES = ("/metrics", "/healthcheck")
 #: Seconds that a look or an action waits for one answer of the server.
 _PATIENCE = 1.5
 
@@ -40,7 +44,10 @@ class Dashboard(Flower):
         installation(capp)  # says now, not at the first look, that something is missing
         settings["template_loader"] = Templates(settings["template_path"], _TEMPLATES, "tabs.html")
         settings["cross_origin_protection"] = True
-        super().__init__(options=options, capp=capp, insecure=insecure, **settings)
+        super().__init__(options=options, capp=capp, **settings)
+        prefix = f"/{stripped}" if (stripped := (options.url_prefix or "").strip("/")) else ""
+        self._open = {prefix + path for path in _FOR_PROBES} if open_metrics else set()
+        self._insecure = insecure
         self.sampler = Sampler(lambda: _connect(capp))
         self._collector = ClusterCollector(self.documents)
         self.add_handlers(".*", self._handlers(open_metrics))
@@ -65,6 +72,14 @@ class Dashboard(Flower):
         if self.sampler.stop():
             REGISTRY.unregister(self._collector)
 
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Flower's handlers would answer what must be refused, and some of them show what tasks are given."""
+        if request.path not in self._open and (why := refusal(request, self.options, self._insecure)):
+            return self.get_handler_delegate(
+                request, Refused, dict(zip(("status", "reason"), why, strict=True))
+            )
+        return super().find_handler(request, **kwargs)
+
     def documents(self) -> Documents:
         """What to say of the last look. No I/O."""
         snapshot = self.sampler.snapshot
@@ -73,7 +88,8 @@ class Dashboard(Flower):
     def _handlers(self, open_metrics: bool) -> list[Any]:
         mine = [*api.handlers(), *pages.handlers()]
         if not open_metrics:
-            mine += [url(r"/metrics", Metrics), url(r"/healthcheck", Healthcheck)]
+            metrics, health = _FOR_PROBES
+            mine += [url(metrics, Metrics), url(health, Healthcheck)]
         return below_prefix(mine, self.options.url_prefix)
 
 

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from flower.utils import strtobool
 
 from switchyard.adapters.flower_app import CONFIG_FILE, VARIABLE_PREFIX, apply_options, known_options
 from switchyard.errors import ConfigurationError, nearest
 from switchyard.settings import KUBERNETES_LINK
 
+#: What values of options are, and how Flower reads them.
+_KINDS: Mapping[type, tuple[str, Callable[[str], object]]] = {
+    int: ("a whole number", int),
+    float: ("a number", float),
+    bool: ("True or False", strtobool),
+}
 #: Where the dashboard listens unless it is told: Flower would open itself to every network.
 DEFAULT_ADDRESS = "127.0.0.1"
 #: Variables that Flower reads although they are no options.
@@ -40,8 +48,11 @@ def read(said: Mapping[str, str]) -> tuple[Any, dict[str, Any]]:
     path = Path(said.get("conf") or os.environ.get("FLOWER_CONF") or CONFIG_FILE)
     _refuse_unknown_variables(os.environ, known)
     _refuse_unknown_names(path, known)
+    links = {name for name, value in os.environ.items() if _is_link(name, value)}
+    _refuse_wrong_values(said, {name: value for name, value in os.environ.items() if name not in links})
     try:
-        return apply_options(DEFAULT_ADDRESS, [f"--{name}={value}" for name, value in said.items()])
+        arguments = [f"--{name}={value}" for name, value in said.items()]
+        return apply_options(DEFAULT_ADDRESS, arguments, links)
     except Exception as exc:  # the configuration file is Python, so anything may go wrong in it
         raise ConfigurationError(
             f"Flower's options: {exc}; see 'switchyard flower --help' and {path}"
@@ -54,6 +65,27 @@ def _refuse_unknown_variables(names: Iterable[str], options: Collection[str]) ->
         ours = name.startswith(VARIABLE_PREFIX) and not KUBERNETES_LINK.search(name)
         if ours and name not in known:
             raise ConfigurationError(f"unknown option {name} in the environment; {nearest(name, known)}")
+
+
+def _is_link(name: str, value: str) -> bool:
+    """Whether Kubernetes set this variable, because a service is called "flower"."""
+    return name == f"{VARIABLE_PREFIX}PORT" and "://" in value
+
+
+def _refuse_wrong_values(said: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    """Flower's own errors name neither the option nor the variable."""
+    for option in known_options():
+        name = option.name.replace("-", "_")
+        values = {f"--{name.replace('_', '-')}": said.get(name)}
+        values[VARIABLE_PREFIX + name.upper()] = environ.get(VARIABLE_PREFIX + name.upper())
+        for where, value in values.items():
+            if value is None or option.multiple or option.kind not in _KINDS:
+                continue
+            kind, parse = _KINDS[option.kind]
+            try:
+                parse(value)
+            except ValueError:
+                raise ConfigurationError(f"{where} is {value!r}; give {kind}") from None
 
 
 def _refuse_unknown_names(path: Path, options: Collection[str]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+from base64 import b64decode
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from flower.views import BaseHandler
+from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError
 
 from switchyard.errors import ConfigurationError
@@ -46,26 +48,13 @@ class Guarded(BaseHandler):
         raise HTTPError(405)
 
     def prepare(self) -> None:
-        """Ask for the login, before any method. Without one, serve only who says this machine's name."""
+        """Ask for the login, before any method."""
         if not self.current_user:
             self.turn_away()
-        elif not has_login(self.application.options) and not self._is_meant():
-            raise HTTPError(
-                403, "this dashboard has no login, so it answers to localhost only; see --insecure"
-            )
 
     def turn_away(self) -> None:
         """Send who has no login to the login page, and back from there."""
         self.redirect(f"{self.get_login_url()}?{urlencode({'next': self.request.uri})}")
-
-    def _is_meant(self) -> bool:
-        """Whether the Host is one that only this machine has.
-
-        A page of another site can let its own name point to 127.0.0.1; to the browser it is one with us then.
-        """
-        if self.settings["insecure"] or self.application.options.unix_socket:
-            return True
-        return is_loopback(urlsplit(f"//{self.request.host}").hostname or "")
 
 
 class GuardedData(Guarded):
@@ -74,6 +63,70 @@ class GuardedData(Guarded):
     def turn_away(self) -> None:
         """401."""
         raise HTTPError(401, "no login; send Flower's basic authentication, or log in with a browser")
+
+
+class Refused(BaseHandler):
+    """The answer to a request that no handler shall see, Flower's neither: one line, or JSON for programs."""
+
+    def initialize(self, status: int, reason: str) -> None:
+        """What to answer."""
+        self._status, self._why = status, reason
+
+    def prepare(self) -> None:
+        """Refuse, whatever the method."""
+        raise HTTPError(self._status)
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        """Why it was refused."""
+        self.set_status(status_code)
+        if status_code == 401:
+            self.set_header("WWW-Authenticate", 'Basic realm="flower"')
+        if "/api/" in self.request.path:
+            self.finish({"error": self._why})
+        else:
+            self.set_header("Content-Type", "text/plain; charset=UTF-8")
+            self.finish(self._why)
+
+
+def refusal(request: HTTPServerRequest, options: Any, insecure: bool) -> tuple[int, str] | None:
+    """The status and the reason with which a request is refused before any handler sees it, if it is."""
+    if options.basic_auth and not _in_ascii(request.headers.get("Authorization", "")):
+        return 401, "no login has letters outside ASCII"
+    if has_login(options) or insecure or options.unix_socket or _is_meant(request.host):
+        return None
+    return 403, "this dashboard has no login, so it answers to localhost only; see --insecure"
+
+
+def _is_meant(host: str) -> bool:
+    """Whether the Host is one that only this machine has.
+
+    A page of another site can let its own name point to 127.0.0.1; to the browser it is one with us then.
+    """
+    return is_loopback(urlsplit(f"//{host}").hostname or "")
+
+
+def _in_ascii(authorization: str) -> bool:
+    """Whether Flower can compare these credentials: it fails at others."""
+    try:
+        return b64decode(authorization.partition(" ")[2]).isascii()
+    except ValueError:
+        return True
+
+
+def require_credentials(options: Any) -> None:
+    """Refuse logins that let nobody in, or with half of a password. Raises ConfigurationError."""
+    for number, credentials in enumerate(options.basic_auth or (), 1):
+        name, _, password = credentials.partition(":")
+        if not (name and password):
+            wrong = "is not USER:PASSWORD"
+        elif not credentials.isascii():
+            wrong = "has letters outside ASCII, which browsers send in different ways"
+        else:
+            continue
+        raise ConfigurationError(
+            f"login {number} of {len(options.basic_auth)} of --basic-auth {wrong}; a comma separates logins: "
+            'put a password that has one into flowerconfig.py, basic_auth = ["USER:PASSWORD"]'
+        )
 
 
 def has_login(options: Any) -> bool:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from celery import Celery
-from click.testing import CliRunner
-from flower.options import options as flowers
 from flower.urls import handlers as flowers_handlers
 from flower.urls import settings
-from switchyard.errors import ConfigurationError
-from switchyard.flower import api, options, pages
-from switchyard.flower.security import is_loopback, require_login
-from switchyard_workers.cli import main
+from switchyard.flower import api, pages
 from tornado.web import create_signed_value
 
 from tests.support.app import make_app
@@ -77,6 +70,8 @@ def test_no_route_answers_without_the_login(app: Celery) -> None:
             assert set(answers.values()) <= {401, 405}, path
         assert site.get("/api/cluster", Authorization=basic("ann:wrong")).status == 401
         assert site.get("/api/cluster", Authorization="Basic nonsense").status == 401
+        for path in patterns():
+            assert site.get(path, Authorization=basic("j\u00fcrgen:secret")).status in {401, 405}, path
         assert site.get("/api/cluster", Authorization=basic("ann:secret")).status == 200
         assert site.get("/metrics", Authorization=basic("ann:secret")).status == 200
         assert site.get("/healthcheck", Authorization=basic("ann:secret")).text == "OK"
@@ -153,8 +148,14 @@ def test_a_name_that_points_here_is_not_enough_without_a_login(app: Celery) -> N
         evil = {"Host": "evil.example:5555", "Sec_Fetch_Site": "same-origin"}
         assert site.get("/api/cluster", **evil).status == 403
         assert site.post("/api/nodes/n1/drain", **evil).status == 403
+        for path in (*patterns(), "/static/css/flower.css", "/login", "/nowhere"):
+            for method in ("GET", "POST", "OPTIONS"):
+                assert site.send(method, path, **evil).status == 403, path
         for host in ("localhost:5555", "[::1]:5555", "127.0.0.1"):
             assert site.get("/api/cluster", Host=host).status == 200
+    with dashboard(app, open_metrics=True, url_prefix="below") as site:
+        assert site.get("/below/metrics", **evil).status == 200
+        assert site.get("/below/nodes", **evil).status == 403
     with dashboard(app, insecure=True) as site:
         assert site.get("/api/cluster", Host="dashboard.example").status == 200
     with dashboard(app, **LOGIN) as site:
@@ -179,90 +180,3 @@ def test_our_answers_carry_a_content_security_policy(app: Celery) -> None:
             assert "default-src 'none'" in headers["content-security-policy"]
             assert "unsafe" not in headers["content-security-policy"]
             assert headers["x-content-type-options"] == "nosniff"
-
-
-@pytest.fixture
-def _restored() -> Iterator[None]:
-    """Flower has one set of options for the whole process: leave it as it was."""
-    before = flowers.as_dict()
-    yield
-    for name, value in before.items():
-        flowers._options[name.replace("_", "-")]._value = value
-
-
-# -- starting ----------------------------------------------------------------------------------------------
-
-
-def wish(**said: Any) -> Any:
-    return SimpleNamespace(**{"basic_auth": None, "auth": "", "unix_socket": "", "address": "", **said})
-
-
-@pytest.mark.parametrize("address", ["", "0.0.0.0", "::", "10.1.2.3", "dashboard.example"])
-def test_an_open_address_needs_a_login(address: str) -> None:
-    """The cluster would be open to the network because somebody forgot an option."""
-    with pytest.raises(ConfigurationError, match="--basic-auth"):
-        require_login(wish(address=address), insecure=False)
-    require_login(wish(address=address), insecure=True)
-    require_login(wish(address=address, **LOGIN), insecure=False)
-    require_login(wish(address=address, **OAUTH), insecure=False)
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
-def test_a_loopback_address_needs_none(address: str) -> None:
-    """Nobody could try the dashboard on a laptop without inventing a password."""
-    assert is_loopback(address)
-    require_login(wish(address=address), insecure=False)
-
-
-@pytest.mark.usefixtures("_restored")
-@pytest.mark.parametrize(
-    ("arguments", "env", "message"),
-    [
-        (("--basic-atuh", "a:b"), {}, "Did you mean"),
-        (("--address", "0.0.0.0"), {}, "--insecure"),
-        ((), {"FLOWER_ADDRESS": "0.0.0.0"}, "--insecure"),
-        ((), {"FLOWER_BASIC_ATUH": "a:b"}, "did you mean 'FLOWER_BASIC_AUTH'?"),
-        (("--port", "eighty"), {}, "eighty"),
-        (("--conf", "/nowhere.py"), {}, "/nowhere.py"),
-        (("--certfile", "/nowhere", "--keyfile", "/nowhere"), {}, "--certfile /nowhere is no file; name"),
-    ],
-)
-def test_wrong_options_are_refused_in_one_line(
-    clean_valkey: Server, arguments: tuple[str, ...], env: dict[str, str], message: str
-) -> None:
-    """A misspelt --basic-auth would leave the dashboard open, as it does with plain Flower."""
-    done = CliRunner().invoke(main, ["flower", "-A", "tests.support.app", *arguments], env=env)
-    assert done.exit_code in (1, 2), done
-    assert message in done.output.splitlines()[-1]
-
-
-@pytest.mark.usefixtures("_restored")
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("basic_atuh = ['a:b']\n", "unknown option 'basic_atuh' in .*; did you mean 'basic_auth'"),
-        ("port = \n", "not valid Python"),
-        ("port = 'eighty'\n", "Flower's options"),
-    ],
-)
-def test_a_configuration_file_is_checked_as_well(tmp_path: Path, text: str, message: str) -> None:
-    """A misspelt option in flowerconfig.py would be ignored, as it is by plain Flower."""
-    path = tmp_path / "flowerconfig.py"
-    path.write_text(text)
-    with pytest.raises(ConfigurationError, match=message):
-        options.read({"conf": str(path)})
-
-
-@pytest.mark.usefixtures("_restored")
-def test_the_command_line_goes_over_the_file_and_that_over_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An operator's option would have no effect, or the address would be Flower's: every one."""
-    path = tmp_path / "flowerconfig.py"
-    path.write_text("_team = ['ann:1', 'bob:2']\nbasic_auth = _team\nport = 2\nmax_tasks = 2\n")
-    for name in ("PORT", "MAX_TASKS", "MAX_WORKERS"):
-        monkeypatch.setenv(f"FLOWER_{name}", "1")
-    monkeypatch.setenv("FLOWER_PORT_5555_TCP_ADDR", "kubernetes sets such a variable for a service")
-    chosen, _ = options.read({"conf": str(path), "port": "3", "persistent": "True"})
-    assert (chosen.port, chosen.max_tasks, chosen.max_workers, chosen.persistent) == (3, 2, 1, True)
-    assert (chosen.basic_auth, chosen.address) == (["ann:1", "bob:2"], "127.0.0.1")

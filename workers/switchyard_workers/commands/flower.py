@@ -57,9 +57,10 @@ def _listening(app: str, said: dict[str, Any], open_metrics: bool, insecure: boo
     # Flower is an extra, so only who asks for the dashboard imports it.
     from switchyard.flower import options  # noqa: PLC0415
     from switchyard.flower.dashboard import Dashboard  # noqa: PLC0415
-    from switchyard.flower.security import require_login  # noqa: PLC0415
+    from switchyard.flower.security import require_credentials, require_login  # noqa: PLC0415
 
     chosen, settings = options.read({name: _as_text(value) for name, value in said.items()})
+    require_credentials(chosen)
     require_login(chosen, insecure)
     _require_files(chosen)
     capp = load_app(app)
