@@ -28,6 +28,7 @@ SAFE_DEFAULTS: Mapping[str, Any] = {
     "task_acks_late": True,
     "task_reject_on_worker_lost": True,
     "worker_prefetch_multiplier": 1,
+    "worker_enable_prefetch_count_reduction": False,
     "task_serializer": "json",
     "result_serializer": "json",
     "accept_content": ["json"],

@@ -14,9 +14,20 @@ from celery.exceptions import Ignore, Reject
 from celery.worker.control import control_command
 
 
+class _App(Celery):
+    """An application of which nothing is left once it is closed."""
+
+    def close(self) -> None:
+        """Before Celery 5.7 a result that is collected later would connect again, to say that it is gone."""
+        if (consumer := getattr(self.backend, "result_consumer", None)) is not None:
+            consumer.stop()
+            consumer._pubsub = None
+        super().close()
+
+
 def make_app(broker: str, settings: switchyard.Settings | None = None, stock: bool = False) -> Celery:
     """A fresh application on this broker, with the results beside the tasks."""
-    app = Celery("tests", broker=broker, backend=broker, set_as_current=False)
+    app = _App("tests", broker=broker, backend=broker, set_as_current=False)
     app.conf.update(worker_hijack_root_logger=True, broker_connection_retry_on_startup=True)
     if stock:
         app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1)

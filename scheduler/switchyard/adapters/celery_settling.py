@@ -1,8 +1,8 @@
-"""Acknowledgements that come from a pool's thread, before Celery 5.7 and kombu 5.7.
+"""Acknowledgements that come from a pool's thread. Versions: Celery 5.4 to 5.7.
 
-There they wait until the consumer's own thread has waited for messages to the end, a second or two, although
-that thread waits for nothing but the room that they make. With four threads, tasks of 10 ms each run at seven
-a second.
+Before Celery 5.7 and kombu 5.7 they wait until the consumer's own thread has waited for messages to the end,
+a second or two, although that thread waits for nothing but the room that they make. With four threads, tasks
+of 10 ms each run at seven a second.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import switchyard
 from celery import Celery
@@ -49,6 +50,77 @@ def test_what_runs_through_a_lost_connection_runs_once(
         wait_until(lambda: b"2" in ledger.lrange("cut", 0, -1), "the node goes on", TIMEOUT)
         assert sorted(ledger.lrange("cut", 0, -1)) == [b"0", b"1", b"2"]
         wait_until(lambda: known(clean_valkey, "n1").outstanding == 0, "all are settled", TIMEOUT)
+
+
+def cut_off(server: Server, seconds: float) -> None:
+    """Close every connection, and let nobody in for a while; shorter than a lease."""
+    client = server.client()
+    pipeline = client.pipeline(transaction=True)
+    pipeline.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    pipeline.execute_command("CLIENT", "PAUSE", int(seconds * 1000), "ALL")
+    pipeline.execute()
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])
+def test_what_ends_without_a_connection_does_not_run_again(
+    app: Celery, clean_valkey: Server, tmp_path: Path, pool: str
+) -> None:
+    """Broken if an acknowledgement that waits for the connection is not seen: the claim is released."""
+    with worker(clean_valkey, tmp_path, pool=pool, slots=2) as node:
+        app.tasks["nap"].apply_async((2.0,), ignore_result=True)
+        wait_until(lambda: known(clean_valkey, "n1").load.active == 1, "the node says that it runs", TIMEOUT)
+        cut_off(clean_valkey, 3.5)
+        app.tasks["nap"].delay(0.0).get(timeout=TIMEOUT)
+        wait_until(lambda: known(clean_valkey, "n1").outstanding == 0, "all are settled", TIMEOUT)
+        assert node.text().count("Task nap[") == 4, "two are received, and succeed"
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo", "gevent"])
+def test_what_is_not_due_at_a_lost_connection_runs_once(
+    app: Celery, clean_valkey: Server, tmp_path: Path, pool: str
+) -> None:
+    """Broken if the worker forgets a task with an ETA and runs it all the same, or holds it for ever."""
+    ledger = clean_valkey.client(63)
+    with worker(clean_valkey, tmp_path, pool=pool, slots=2) as node:
+        app.tasks["record"].apply_async(("due", "1"), countdown=6)
+        wait_until(lambda: "received" in node.text(), "the node has it", TIMEOUT)
+        clean_valkey.client().client_kill_filter(_type="normal", skipme=True)
+        wait_until(lambda: ledger.llen("due") > 0, "it runs", TIMEOUT)
+        wait_until(lambda: known(clean_valkey, "n1").outstanding == 0, "all are settled", TIMEOUT)
+        assert node.text().count("succeeded") == 1
+
+
+def test_after_a_lost_connection_no_task_waits_behind_one_that_runs(
+    app: Celery, clean_valkey: Server, tmp_path: Path
+) -> None:
+    """Broken if the pool takes the process of a running task for a free one."""
+    ledger = clean_valkey.client(63)
+    with worker(clean_valkey, tmp_path, pool="prefork", slots=2) as node:
+        app.tasks["record"].delay("behind", "long", 12.0)
+        wait_until(lambda: known(clean_valkey, "n1").load.active == 1, "the node says that it runs", TIMEOUT)
+        clean_valkey.client().client_kill_filter(_type="normal", skipme=True)
+        wait_until(lambda: "Connected to" in node.text().partition(" ready.")[2], "it is connected again", 60)
+        for i in range(4):
+            app.tasks["record"].delay("behind", str(i), 0.0)
+        wait_until(lambda: ledger.llen("behind") == 5, "all end", TIMEOUT)
+        assert ledger.lrange("behind", 0, -1) == [b"0", b"1", b"2", b"3", b"long"]
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])
+def test_a_full_node_that_lost_its_connection_rests(
+    app: Celery, clean_valkey: Server, tmp_path: Path, pool: str
+) -> None:
+    """Broken if a worker without room never reads that its connection is closed, and looks again at once."""
+    with worker(clean_valkey, tmp_path, pool=pool, slots=1) as node:
+        app.tasks["nap"].delay(6.0)
+        wait_until(lambda: known(clean_valkey, "n1").load.active == 1, "the node says that it runs", TIMEOUT)
+        clean_valkey.client().client_kill_filter(_type="normal", skipme=True)
+        time.sleep(1)
+        process = psutil.Process(node.process.pid)
+        before = sum(process.cpu_times()[:2])
+        time.sleep(2)
+        assert sum(process.cpu_times()[:2]) - before < 0.5
 
 
 @pytest.mark.timing

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import kombu
 import pytest
 from kombu.asynchronous import Hub
+from kombu.utils.eventio import READ
 from switchyard.adapters.kombu_redis.message import Message, UnreadableMessage
 
 from tests.integration.adapters.conftest import (
@@ -20,16 +22,9 @@ from tests.integration.adapters.conftest import (
     drain,
     publish,
 )
+from tests.integration.versions import needs_batches, needs_expiry
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
-
-needs_batches = pytest.mark.skipif(
-    kombu.VERSION < (5, 7), reason=f"kombu {kombu.__version__} has no Producer.batch: that came with 5.7"
-)
-needs_expiry = pytest.mark.skipif(
-    kombu.VERSION < (5, 7), reason=f"kombu {kombu.__version__} expires no queues on Redis: that came with 5.7"
-)
-
 
 # -- publishing -------------------------------------------------------------------------------------------
 
@@ -236,6 +231,58 @@ def test_a_lost_connection_is_said_and_replaced(connection: Any, channel: Any, c
     with pytest.raises(connection.connection_errors):
         drain(connection, lambda: False)
     assert channel.polled is None
+
+
+def full(connection: Any, channel: Any, server: Server) -> list[Any]:
+    """A consumer with room for one message, which it has."""
+    channel.consuming.claims = True
+    got = consume(channel, prefetch=1)
+    claimable(server)
+    drain(connection, lambda: got)
+    return got
+
+
+def test_without_room_a_closed_connection_is_noticed(
+    connection: Any, channel: Any, clean_valkey: Server
+) -> None:
+    """Broken if a busy node never reads that its connection is closed, and looks again at once."""
+    full(connection, channel, clean_valkey)
+    clean_valkey.client().client_kill_filter(_type="normal", skipme=True)
+    with pytest.raises((TimeoutError, *connection.connection_errors)):
+        _turn(connection, 10)
+
+
+def test_without_room_a_broadcast_is_taken(connection: Any, channel: Any, clean_valkey: Server) -> None:
+    """Broken if a busy node leaves a broadcast where it is, and looks again at once."""
+    got = full(connection, channel, clean_valkey)
+    shout = kombu.Exchange("shout", type="fanout")
+    consumer = kombu.Consumer(channel, [kombu.Queue("ears", shout)], on_message=got.append)
+    consumer.consume()
+    wait_until(lambda: _listens(connection, clean_valkey), "somebody listens")
+    publish(connection, "", exchange=shout)
+    drain(connection, lambda: len(got) == 2)
+    assert not channel.qos.can_consume()
+
+
+def _turn(connection: Any, times: int) -> None:
+    """Each returns without a word only if there was something to read."""
+    for _ in range(times):
+        connection.drain_events(timeout=0.1)
+
+
+def _listens(connection: Any, server: Server) -> bool:
+    with suppress(TimeoutError):
+        connection.drain_events(timeout=0.1)
+    return bool(server.client().pubsub_numpat())
+
+
+def test_what_is_closed_while_others_are_read_is_left_alone(
+    connection: Any, channel: Any, clean_valkey: Server
+) -> None:
+    """Broken if the worker stops when a connection goes away between a look and the reading."""
+    poller = connection.transport.cycle
+    assert poller.on_readable(99) is None
+    assert poller.handle_event(99, READ) is None
 
 
 def test_a_payload_that_is_no_message_says_so(channel: Any) -> None:

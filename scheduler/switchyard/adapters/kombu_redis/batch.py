@@ -6,7 +6,9 @@ from typing import Any, Protocol
 
 from kombu.transport import redis as kombu_redis
 
-_KombuBatch: Any = getattr(kombu_redis, "PublishBatch", object)
+from switchyard.adapters.kombu_redis.features import HAS_BATCHES
+
+_KombuBatch: Any = kombu_redis.PublishBatch if HAS_BATCHES else object
 
 
 class BatchSide(Protocol):

@@ -6,12 +6,10 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-import kombu
 from kombu.transport.redis import MultiChannelPoller
 from kombu.utils.eventio import READ
 
-#: Before 5.7, ``get`` starts what channels poll for by itself, without ``on_poll_start``.
-_GET_BEGINS_WITH_POLL_START = kombu.VERSION >= (5, 7)
+from switchyard.adapters.kombu_redis.features import GET_BEGINS_WITH_POLL_START, RESTS_WITHOUT_ROOM
 
 
 class Poller(MultiChannelPoller):
@@ -36,16 +34,30 @@ class Poller(MultiChannelPoller):
             self._woken, self._waker = socket.socketpair()
             self._waker.setblocking(False)
             self.poller.register(self._woken, READ)
-        if not _GET_BEGINS_WITH_POLL_START:
+        if not GET_BEGINS_WITH_POLL_START:
             self.on_poll_start()
         return super().get(callback, timeout)
+
+    def on_readable(self, fileno: int) -> Any:
+        """Take what is there. A node does so without room, too, since it asks only for what it has room for.
+
+        It is a broadcast, or the end of the connection. kombu would leave it there and look again at once.
+        """
+        channel, kind = self._fd_to_chan.get(fileno, (None, ""))
+        if channel is None:
+            return None
+        rests = kind == "BRPOP" and RESTS_WITHOUT_ROOM
+        if rests or not channel.consuming.claims or channel.qos.can_consume():
+            return super().on_readable(fileno)
+        return channel.handlers[kind]()
 
     def handle_event(self, fileno: int, event: int) -> Any:
         """Act on one readable connection."""
         if self._woken is not None and fileno == self._woken.fileno():
             self._woken.recv(4096)
             return None
-        return super().handle_event(fileno, event)
+        # What is closed meanwhile kombu takes for an error before 5.7.
+        return super().handle_event(fileno, event) if fileno in self._fd_to_chan else None
 
     def wake(self) -> None:
         """End a wait in :meth:`get` early: a slot came free."""

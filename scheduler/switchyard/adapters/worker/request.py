@@ -5,12 +5,11 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
-from celery.concurrency.prefork import TaskPool as PreforkPool
 from kombu.utils.imports import symbol_by_name
 
 from switchyard.adapters.celery_task import run_again_if_its_retry_is_lost
@@ -85,7 +84,7 @@ def count_deaths(tasks: Iterable[Any]) -> None:
 
 
 def _of_an_exit(on_success: Callable[..., Any]) -> Callable[..., Any]:
-    """Pools without processes call it also when a task exits, with the error alone: see report_errors."""
+    """Pools without processes call it also when a task exits, with the error alone: see celery_pool."""
 
     def handle(self: Any, outcome: Any, **options: Any) -> Any:
         if isinstance(outcome, ExceptionInfo):
@@ -99,28 +98,3 @@ def _of_an_exit(on_success: Callable[..., Any]) -> Callable[..., Any]:
 def _counting(request: Any) -> Any:
     counts = issubclass(request, CountsDeaths)
     return request if counts else type(request.__name__, (CountsDeaths, request), {})
-
-
-def report_errors(pool: Any) -> None:
-    """Let a pool without processes report what comes out of Celery's tracer, as the one with processes does.
-
-    It is no error of the task's own. Celery forgets it in a thread or greenlet, and the slot stays taken.
-    """
-    celerys = pool.on_apply
-    if not isinstance(pool, PreforkPool) and not isinstance(celerys, partial):
-        pool.on_apply = partial(_apply, celerys)
-
-
-def _apply(celerys: Callable[..., Any], target: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    return celerys(_reporting(target), *args, **options)
-
-
-@cache
-def _reporting(target: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return target(*args, **kwargs)
-        except Exception:
-            return ExceptionInfo()
-
-    return run
