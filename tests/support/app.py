@@ -120,6 +120,11 @@ def _define(app: Celery) -> None:
             """A task that older workers do not know."""
             return x + y
 
+    @app.task(shared=False, name="exhaust")
+    def exhaust() -> None:
+        """Fail in the one way that Celery's own telling of it fails in."""
+        raise MemoryError("as asked")
+
     @app.task(shared=False, name="leave")
     def leave() -> None:
         """End the process that runs it, as far as that goes."""
@@ -196,6 +201,17 @@ def block(state: Any, seconds: float) -> str:
     """Let the event loop hang."""
     time.sleep(seconds)
     return "awake"
+
+
+@control_command()
+def break_loop(state: Any) -> str:
+    """End the worker by an error in its event loop."""
+
+    def fail() -> None:
+        raise RuntimeError("as asked")
+
+    state.consumer.call_soon(fail)
+    return "as asked"
 
 
 if "TEST_BROKER" in os.environ:

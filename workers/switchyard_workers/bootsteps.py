@@ -44,6 +44,7 @@ class NodeStep(bootsteps.StartStopStep):
         self._lifetime = Lifetime(self._tick, self._told)
         count_deaths(c.app.tasks.values())
         if self.include_if(c):
+            self._lifetime.watch_errors(c)
             celery_worker.keep_what_is_refused(c)
             celery_worker.when_a_queue_is_left(c, self._nudge)
             pause_after_refusals(c)
@@ -80,8 +81,17 @@ class NodeStep(bootsteps.StartStopStep):
     def shutdown(self, c: Consumer) -> None:
         """Every task that could finish has: leave the cluster."""
         if self.agent is not None:
+            if self._lifetime.error is not None:
+                self._count_deaths(self.agent.claimant, self._lifetime.error)
             self.agent.leave()
             self.agent = None
+
+    @staticmethod
+    def _count_deaths(claimant: Claimant, error: BaseException) -> None:
+        """This worker ends of an error, and each task that it leaves in the middle may have been its cause."""
+        for tag in [tag for tag, message in claimant.held.messages() if message.begun]:
+            logger.error("This worker ends of %r: a death is counted for the task of claim %s.", error, tag)
+            claimant.crashed(tag, "")
 
     def info(self, c: Consumer) -> dict[str, Any]:
         """What ``inspect stats`` shows."""

@@ -9,6 +9,7 @@ Versions: Celery 5.4 to 5.7.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import Any
@@ -18,6 +19,9 @@ from billiard.einfo import ExceptionInfo
 from billiard.pool import TERMINATE, WorkersJoined
 from celery.concurrency.asynpool import AsynPool, _select
 from celery.concurrency.prefork import TaskPool as PreforkPool
+from celery.worker.state import task_ready
+
+_log = logging.getLogger(__name__)
 
 #: Seconds between two looks for children that have ended, while results are waited for.
 _LOOK_S = 0.1
@@ -52,6 +56,7 @@ def report_errors(pool: Any) -> None:
     """Let a pool without processes report what comes out of Celery's tracer, as the one with processes does.
 
     It is no error of the task's own. Celery forgets it in a thread or greenlet, and the slot stays taken.
+    What comes out of telling the start or the end of a task is forgotten there as well.
     """
     if not isinstance(pool, PreforkPool) and not isinstance(pool.on_apply, _Applies):
         pool.on_apply = _Applies(pool.on_apply)
@@ -68,6 +73,9 @@ class _Applies:
         request = getattr(options.get("callback"), "__self__", None)
         if request is not None:
             self._requests.add(request)
+            for name in ("accept_callback", "callback"):
+                if (tell := options.get(name)) is not None:
+                    options[name] = partial(_tell, request, tell)
         return self._celerys(_reporting(target), *args, **options)
 
     def unended(self) -> set[str]:
@@ -81,6 +89,17 @@ class _Applies:
         # Celery marks a request when the acknowledgement is on its way already, never before.
         known = [request for request in requests if not request.acknowledged and not request._message.is_over]
         return {request._message.delivery_tag for request in known}
+
+
+def _tell(request: Any, tell: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Tell a request of its task. If that fails, nobody will hear of the task any more."""
+    try:
+        return tell(*args, **options)
+    except Exception:
+        request._message.is_over = True
+        task_ready(request)
+        _log.exception("What became of task %s could not be told", request.humaninfo())
+        raise
 
 
 @cache

@@ -40,6 +40,7 @@ class Consumer(Protocol):
     on_task_request: Any
     task_consumer: Any
     loop: Any
+    start: Any
     cancel_task_queue: Any
 
     def call_soon(self, fun: Any, *args: Any, **kwargs: Any) -> Any:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from celery.exceptions import WorkerShutdown, WorkerTerminate
 from celery.worker import state as worker_state
 
 from switchyard.adapters.celery_worker import Consumer
@@ -28,6 +30,8 @@ class Lifetime:
 
     def __init__(self, begins: Callable[[], None], told: Callable[[], None]) -> None:
         self.loops = False
+        #: What ends the worker, if that is an error.
+        self.error: BaseException | None = None
         self._was_told = False
         self._begins = begins
         self._told = told
@@ -48,6 +52,19 @@ class Lifetime:
             handler = signal.getsignal(number)
             if getattr(handler, "__module__", "") == "celery.apps.worker":
                 signal.signal(number, _Handler(self, handler))
+
+    def watch_errors(self, consumer: Consumer) -> None:
+        """Take notice of what comes out of the consumer, and so ends the worker, from its start on."""
+        consumer.start = partial(self._start, consumer, consumer.start)
+
+    def _start(self, consumer: Consumer, celerys: Callable[[], Any]) -> Any:
+        try:
+            return celerys()
+        except (WorkerShutdown, WorkerTerminate, *consumer.connection_errors):
+            raise
+        except BaseException as exc:
+            self.error = exc
+            raise
 
     def is_told(self) -> None:
         """The signal has come, and Celery's own handler has not run yet."""

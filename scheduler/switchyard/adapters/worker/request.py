@@ -33,6 +33,11 @@ class CountsDeaths:
         super().__init__(message, *args, **options)  # type: ignore[call-arg]
         message.taken_by = weakref.ref(self)
 
+    def on_accepted(self, *args: Any) -> None:
+        """What Celery does."""
+        self.message.begun = True
+        super().on_accepted(*args)  # type: ignore[misc]
+
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """What Celery does; the mark tells our QoS why the message is rejected."""
         self._fails = True
