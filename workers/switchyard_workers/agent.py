@@ -48,6 +48,7 @@ class Agent:
         announce: Callable[[DeadTask], None] = lambda dead: None,
         stop: Callable[[], None] = lambda: None,
         knows: Callable[[Any], bool] = lambda message: True,
+        forgot: Callable[[str], object] = lambda tag: None,
     ) -> None:
         self.state = state
         self.claimant = claimant
@@ -57,6 +58,7 @@ class Agent:
         self.observe = observe
         self.announce = announce
         self.stop = stop
+        self.forgot = forgot
         self.incarnation = uuid.uuid4().hex
         self._lease_ms = round(settings.lease * 1000)
         # Halfway between a heartbeat that is due and a lease that ends: neither mistaken for an outage.
@@ -252,6 +254,7 @@ class Agent:
             text = "Node %s does not know any more what became of claim %s: it is given back."
             logger.error(text, self.name, epoch_and_receipt(tag)[1])
             self.claimant.forget(tag)
+            self.forgot(tag)
 
     def _find(self, renewal: Renewal, seen: Observation) -> None:
         """Let the claimant look at wait lists; wake it for those that it did not know."""

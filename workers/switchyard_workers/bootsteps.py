@@ -88,7 +88,7 @@ class NodeStep(bootsteps.StartStopStep):
 
     @staticmethod
     def _count_deaths(claimant: Claimant, error: BaseException) -> None:
-        """This worker ends of an error, and each task that it leaves in the middle may have been its cause."""
+        """This worker ends of an error; each task that it leaves in the middle may have been its cause."""
         for tag in [tag for tag, message in claimant.held.messages() if message.begun]:
             logger.error("This worker ends of %r: a death is counted for the task of claim %s.", error, tag)
             claimant.crashed(tag, "")
@@ -131,7 +131,14 @@ class NodeStep(bootsteps.StartStopStep):
             lambda dead: c.call_soon(self._tell, c, dead),
             celery_worker.stop,
             lambda message: message.is_known,
+            lambda tag: c.call_soon(self._make_room, c, tag),
         )
+
+    @staticmethod
+    def _make_room(c: Consumer, tag: str) -> None:
+        """A claim was given back that nobody knew: another message may come in its place."""
+        if c.task_consumer is not None:
+            c.task_consumer.channel.forget(tag)
 
     def _tell(self, c: Consumer, dead: DeadTask) -> None:
         """Make the result of a task that was given up a failure."""

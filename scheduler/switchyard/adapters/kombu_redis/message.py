@@ -19,9 +19,9 @@ class Message(virtual.Message):
     """kombu's message, which says so when its payload is no message at all.
 
     ``process_died`` says that the pool process which ran its task is dead, ``taken_by`` refers to what Celery
-    made of it, and ``begun`` says that its task has started here, whatever became of it. ``is_over`` says that
-    telling its task's end failed, so that nobody will settle it; ``is_told``, that Celery is done with it, and
-    tells us as soon as its event loop comes to it.
+    made of it, and ``begun`` says that its task has started here, whatever became of it. ``is_over`` says
+    that telling its task's end failed, so that nobody will settle it; ``is_told``, that Celery is done with
+    it, and tells us as soon as its event loop comes to it.
     """
 
     process_died = False
