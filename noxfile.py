@@ -31,7 +31,9 @@ def _compat(session: nox.Session, version: str) -> None:
     selected = "--selection" in words
     if selected:
         words.remove("--selection")
-    session.run("pytest", *(SELECTION if selected else EVERYTHING), "--numprocesses", "3", *words)
+    tests = SELECTION if selected else EVERYTHING
+    session.run("pytest", *tests, "--numprocesses", "3", "--dist", "loadgroup", "-m", "not timing", *words)
+    session.run("pytest", *tests, "-m", "timing", *words)
 
 
 @nox.session(name="compat-5.4")

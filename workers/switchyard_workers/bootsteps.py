@@ -42,8 +42,8 @@ class NodeStep(bootsteps.StartStopStep):
         self.agent: Agent | None = None
         self._ticked_at = time.monotonic()
         self._lifetime = Lifetime(self._tick, self._told)
-        count_deaths(c.app.tasks.values())
         if self.include_if(c):
+            count_deaths(c.app.tasks.values())
             self._lifetime.watch_errors(c)
             celery_worker.keep_what_is_refused(c)
             celery_worker.when_a_queue_is_left(c, self._nudge)

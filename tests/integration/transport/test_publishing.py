@@ -129,6 +129,7 @@ def test_a_batch_places_and_loses_nothing(app: Celery, cluster: Cluster, server:
     assert cluster.state.client.llen("celery") == 40
 
 
+@needs_batches
 def test_a_batch_of_large_messages_stops_the_server_for_no_longer(app: Celery, cluster: Cluster) -> None:
     """One script would write them all, 200 MB perhaps: longer than a lease."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from switchyard import Settings
 from switchyard.adapters.redis_refusals import RefusedForNow
+from switchyard.cluster.buried import Buried
 from switchyard.cluster.state import State
 from switchyard.models import Placement
 from switchyard.transport.opening import open_state
@@ -18,6 +19,7 @@ _OPERATIONS: dict[str, Callable[[State], object]] = {
     "renew": lambda state: state.renew("a", "1", 1000, ["q"], {}),
     "drain": lambda state: state.drain("a"),
     "resume": lambda state: state.resume("c"),
+    "hand_back": lambda state: state.hand_back("a", "1", ["other"]),
     "reap": lambda state: state.reap("a", 5, "1"),
     "place": lambda state: state.place(Placement((), True), "q", ["q"], 0, "m"),
     "claim": lambda state: state.claim("a", "1", 1, ["q"], [["q"]]),
@@ -45,6 +47,7 @@ def state() -> Iterator[State]:
         assert [claim.receipt for claim in state.claim("a", "1", 1, ["q"], [["q"]]).claims]
         claims = state.client.hgetall(state.keys.claims("a"))
         state.client.hset(state.keys.claims("a"), "1", next(iter(claims.values())))
+        state.place(Placement(("a",), True), "q", ["q"], 0, "placed")
         state.client.config_set("min-replicas-to-write", 1)
         yield state
         state.client.close()
@@ -60,4 +63,5 @@ def test_every_operation_that_writes_says_try_again(state: State, name: str) -> 
 def test_every_operation_that_changes_the_cluster_is_among_them() -> None:
     """Broken if a new one is left out above."""
     reads_or_dead = {"mark", "requeue", "discard"}
-    assert {name for name in vars(State) if not name.startswith("_")} == {*_OPERATIONS, *reads_or_dead}
+    changes = {name for name in {**vars(State), **vars(Buried)} if not name.startswith("_")}
+    assert changes == {*_OPERATIONS, *reads_or_dead}
