@@ -14,6 +14,7 @@ from switchyard.cache.redis_cluster.store import ClusterStore
 from switchyard.cache.ring.replicated import Replicated
 from switchyard.cache.store import Deadline, ServerState, Store, Ttl
 from switchyard.errors import ConfigurationError
+from switchyard.spans import Span, seconds
 from switchyard.urls import is_cluster
 
 
@@ -22,7 +23,8 @@ class Cache:
 
     ``servers``: URLs (``redis://``, ``rediss://``, ``unix://``), or URLs with their weights; or one
     ``redis+cluster://host:port`` URL, and the Redis Cluster behind it shards and replicates by itself.
-    ``ttl``, ``longest_ttl``: seconds an entry lives by default and at most; each entry's is cut by up to the
+    ``ttl``, ``longest_ttl``: seconds (or a timedelta, as for all spans here) an entry lives by default and at
+    most; each entry's is cut by up to the
     share ``jitter``, so that what was set together does not expire together. ``deadline``: seconds that any
     operation takes at most, whatever it tries. ``serializer``: ``"json"`` or ``"msgpack"``. ``max_bytes``:
     largest value, encoded.
@@ -38,10 +40,10 @@ class Cache:
         *,
         replicas: int = 2,
         namespace: str = "cache",
-        ttl: float = 300.0,
-        longest_ttl: float = 86_400.0,
+        ttl: Span = 300.0,
+        longest_ttl: Span = 86_400.0,
         jitter: float = 0.1,
-        deadline: float = 0.25,
+        deadline: Span = 0.25,
         serializer: str = "json",
         max_bytes: int = 1_000_000,
     ) -> None:
@@ -49,11 +51,13 @@ class Cache:
         #: Its servers, as they were given.
         self.urls = tuple(servers)
         self.keys = CacheKeys(namespace)
-        self._ttl = Ttl(ttl, longest_ttl, jitter)
+        self._ttl = Ttl(seconds(ttl, "ttl"), seconds(longest_ttl, "longest_ttl"), jitter)
         self._codec = codec(serializer, max_bytes)
-        self._deadline = deadline
+        self._deadline = seconds(deadline, "deadline")
         self._counters = Counters()
-        self._store = _open_store(servers, replicas, self.keys, self._ttl.longest, deadline, self._counters)
+        self._store = _open_store(
+            servers, replicas, self.keys, self._ttl.longest, self._deadline, self._counters
+        )
 
     @property
     def figures(self) -> Figures:
@@ -72,11 +76,11 @@ class Cache:
         self._counters.looked_up(len(values), len(wanted) - len(values))
         return values
 
-    def set(self, key: str, value: Any, ttl: float | None = None) -> bool:
+    def set(self, key: str, value: Any, ttl: Span | None = None) -> bool:
         """Put a value under a key for ``ttl`` seconds; whether any server took it. Raises NotCacheable."""
         return self.set_many({key: value}, ttl)
 
-    def set_many(self, values: Mapping[str, Any], ttl: float | None = None) -> bool:
+    def set_many(self, values: Mapping[str, Any], ttl: Span | None = None) -> bool:
         """``set`` for many keys; whether each of them reached a server. Raises NotCacheable."""
         payloads = {key: self._codec.encode(key, value) for key, value in values.items()}
         return self._store.write(payloads, self._ttl.lifetime(ttl), self._begin())
@@ -89,10 +93,10 @@ class Cache:
         self,
         key: str,
         compute: Callable[[], Any],
-        ttl: float | None = None,
+        ttl: Span | None = None,
         *,
-        hold: float = 30.0,
-        stale: float = 0.0,
+        hold: Span = 30.0,
+        stale: Span = 0.0,
     ) -> Any:
         """The value under this key, computed by one caller if there is none.
 
@@ -101,11 +105,12 @@ class Cache:
         computes. Without servers, everybody computes. What ``compute`` raises is raised, to its caller alone;
         so is NotCacheable if its value is.
         """
-        if not 0 < hold < math.inf:
+        longest_hold = seconds(hold, "hold")
+        if not 0 < longest_hold < math.inf:
             raise ConfigurationError(f"hold={hold} s is no time to compute in; 30 is the default")
         lifetime = self._ttl.lifetime(ttl, stale)
         return Computation(
-            self._store, self._codec, self._counters, self._begin, key, compute, lifetime, hold
+            self._store, self._codec, self._counters, self._begin, key, compute, lifetime, longest_hold
         ).value()
 
     def clear(self) -> bool:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from switchyard.errors import ConfigurationError
+from switchyard.spans import Span, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +70,18 @@ class Ttl:
                 f"jitter={self.jitter} is no share of a TTL; choose from 0 up to below 1"
             )
 
-    def lifetime(self, ttl: float | None = None, stale: float = 0.0) -> Lifetime:
+    def lifetime(self, ttl: Span | None = None, stale: Span = 0.0) -> Lifetime:
         """An entry's life. Raises ConfigurationError if it is not positive or too long."""
-        wanted = self.default if ttl is None else ttl
-        if not (wanted > 0 and stale >= 0 and wanted + stale <= self.longest):
+        wanted = self.default if ttl is None else seconds(ttl, "ttl")
+        kept_on = seconds(stale, "stale")
+        if wanted == 0:
+            raise ConfigurationError("ttl=0 keeps nothing; give more than 0 s, or delete the key instead")
+        if wanted + kept_on > self.longest:
             raise ConfigurationError(
-                f"ttl={wanted} and stale={stale} s are not within 0 and longest_ttl={self.longest} s; "
+                f"ttl={wanted:g} and stale={kept_on:g} s are more than longest_ttl={self.longest:g} s; "
                 "choose a shorter life or raise longest_ttl"
             )
-        return Lifetime(wanted, stale, self.jitter)
+        return Lifetime(wanted, kept_on, self.jitter)
 
 
 class Standing(StrEnum):

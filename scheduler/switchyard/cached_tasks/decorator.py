@@ -17,26 +17,28 @@ from switchyard.cached_tasks.results import LONGEST_TTL_S, Results
 from switchyard.cached_tasks.template import DECORATOR, parse
 from switchyard.errors import ConfigurationError
 from switchyard.signatures import signature_of
+from switchyard.spans import Span, seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _TOLD = "__switchyard_cached__"
 
 
-def cached(*, key: str, ttl: float = 300.0) -> Callable[[F], F]:
+def cached(*, key: str, ttl: Span = 300.0) -> Callable[[F], F]:
     """Keep a task's results for ``ttl`` seconds by ``key``, made of arguments: ``"{sku}:{currency}"``.
 
     To be written under ``@app.task``. ``delay`` of a call whose result is kept returns a finished result and
     publishes nothing; identical calls at the same time share one execution, across the cluster. Exceptions
     are not kept. ``task.cached.invalidate(sku=..., currency=...)`` forgets. Raises ConfigurationError.
     """
-    if not 0 < ttl <= LONGEST_TTL_S:
-        raise ConfigurationError(f"cached ttl={ttl} s is not within 0 and {LONGEST_TTL_S:.0f} s; change it")
+    kept = seconds(ttl, "cached ttl")
+    if not 0 < kept <= LONGEST_TTL_S:
+        raise ConfigurationError(f"cached ttl={ttl!r} is not within 0 and {LONGEST_TTL_S:.0f} s; change it")
 
     def decorate(function: F) -> F:
         signature = signature_of(function, DECORATOR)
         template = parse(key, signature, getattr(function, "__qualname__", repr(function)))
-        setattr(function, _TOLD, Caching(float(ttl), template, signature))
+        setattr(function, _TOLD, Caching(kept, template, signature))
         return function
 
     return decorate

@@ -78,6 +78,12 @@ class Flights:
         with self._connection():
             return bool(self._runner.run("flights/end", [self.keys.flight(key)], [flight.record()]))
 
+    def silence(self, key: str, seconds: float) -> float | None:
+        """For how many s who holds it for ``seconds`` at a time has not renewed it; None if nobody does."""
+        with self._connection():
+            left = int(self._runner.send("PTTL", self.keys.flight(key)))
+        return None if left < 0 else seconds - left / 1000
+
     def cancel(self, key: str) -> None:
         """End it, whoever has it: what that task computes is out of date before it is done."""
         with self._connection():

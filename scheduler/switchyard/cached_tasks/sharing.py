@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from celery.exceptions import Retry
@@ -36,11 +37,10 @@ QUEUED_S = 300.0
 WAIT_S = 60.0
 #: Between two looks at whether the other one is done, in seconds.
 _LOOK_S = 0.05
+#: The same for whether it ended without a word, which costs a look at its result.
+_OVER_LOOK_S = 0.5
 #: The same for whether another call has published its task, which takes a few ms.
 _PUBLISHED_LOOK_S = 0.005
-
-#: States of a task that nobody may rely on any more. One that failed and runs again was requeued.
-_OVER = {Stage.WAITING: PROPAGATE_STATES, Stage.RUNNING: frozenset({REVOKED})}
 
 #: The flights can't be asked: everybody computes, as without a cache.
 _UNKNOWN = (RedisError, BrokerUnreachable, OSError)
@@ -86,10 +86,27 @@ def _join(task: Any, results: Results, key: str, mine: Flight) -> Flight:
     holder = flights.join(key, mine, lease)
     if holder == mine or holder.stage is Stage.PUBLISHING:
         return holder
-    if task.AsyncResult(holder.task_id).state in _OVER[holder.stage]:
+    if _is_over(task, results, key, holder):
         flights.end(key, holder)
         holder = flights.join(key, mine, lease)
     return holder
+
+
+def _is_over(task: Any, results: Results, key: str, holder: Flight) -> bool:
+    """Whether nobody may rely on a task any more, because it failed or was revoked.
+
+    One that runs may have failed before and been requeued. Its flight was renewed since: a failure after that
+    is its end, which it could not tell itself if it was killed.
+    """
+    result = task.AsyncResult(holder.task_id)
+    state = result.state
+    if state not in PROPAGATE_STATES or holder.stage is Stage.WAITING or state == REVOKED:
+        return state in PROPAGATE_STATES
+    failed, silent = result.date_done, results.flights.silence(key, results.lease)
+    if failed is None or silent is None:
+        return False
+    failed = failed if failed.tzinfo else failed.replace(tzinfo=UTC)
+    return bool((datetime.now(UTC) - failed).total_seconds() < silent)
 
 
 def run_once(task: Any, results: Results, key: str, ttl: float, body: Callable[[], Any]) -> Any:
@@ -98,14 +115,24 @@ def run_once(task: Any, results: Results, key: str, ttl: float, body: Callable[[
     # Nobody could get the result of such a task, so nobody may be told to wait for it.
     alone = ignores_result(task, task.request)
     give_up = time.monotonic() + WAIT_S
+    looked = time.monotonic()
     while (found := results.load(key)) is None:
         holder = None if alone else _board(results, key, mine)
+        if holder not in (None, mine) and time.monotonic() - looked > _OVER_LOOK_S:
+            looked = time.monotonic()
+            _end_if_over(task, results, key, holder)
         if holder == mine:
             return _compute(task, results, key, ttl, body, mine)
         if holder is None or time.monotonic() > give_up:
             return body()
         time.sleep(_LOOK_S)
     return found.value
+
+
+def _end_if_over(task: Any, results: Results, key: str, holder: Flight) -> None:
+    with suppress(*_UNKNOWN):
+        if _is_over(task, results, key, holder):
+            results.flights.end(key, holder)
 
 
 def _board(results: Results, key: str, mine: Flight) -> Flight | None:

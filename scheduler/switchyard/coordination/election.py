@@ -10,6 +10,7 @@ from switchyard.coordination.candidacy import Candidacy
 from switchyard.coordination.lock import checked_ttl
 from switchyard.coordination.servers import voters
 from switchyard.forking import PerProcess
+from switchyard.spans import Span
 
 
 class Election:
@@ -33,7 +34,7 @@ class Election:
     def __init__(
         self,
         name: str,
-        ttl: float = 10,
+        ttl: Span = 10,
         servers: Sequence[str] | None = None,
         on_gain: Callable[[int], None] | None = None,
         on_loss: Callable[[int], None] | None = None,

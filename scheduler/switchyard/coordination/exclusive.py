@@ -20,6 +20,7 @@ from switchyard.coordination import servers as deciding
 from switchyard.coordination.lock import Lock, checked_ttl, lock
 from switchyard.errors import ConfigurationError, LockLost, LockNotAcquired, TaskSkipped
 from switchyard.signatures import pieces_of, signature_of
+from switchyard.spans import Span, seconds
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +41,9 @@ def current_lock() -> Lock | None:
 def exclusive(
     key: str,
     on_locked: OnLocked = "retry",
-    ttl: float = 30,
-    wait: float = 10,
-    countdown: float = 1,
+    ttl: Span = 30,
+    wait: Span = 10,
+    countdown: Span = 1,
     servers: Sequence[str] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let only one task at a time run for each value of ``key``; goes under ``@app.task``.
@@ -72,7 +73,9 @@ def exclusive(
             f"on_locked={on_locked!r} is unknown; use one of {', '.join(get_args(OnLocked))}"
         )
     named = _named_in(key)
-    rule = _Rule(key, on_locked, checked_ttl(ttl), wait, countdown, servers)
+    rule = _Rule(
+        key, on_locked, checked_ttl(ttl), seconds(wait, "wait"), seconds(countdown, "countdown"), servers
+    )
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = signature_of(function, _DECORATOR)

@@ -12,6 +12,7 @@ from switchyard.coordination.hold import Attempt, Hold
 from switchyard.coordination.servers import voters
 from switchyard.coordination.vote import Outcome
 from switchyard.errors import ConfigurationError, LockLost, LockNotAcquired, NoQuorum
+from switchyard.spans import Span, seconds
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +26,14 @@ class Lock:
     def __init__(
         self,
         name: str,
-        ttl: float,
-        wait: float | None,
+        ttl: Span,
+        wait: Span | None,
         servers: Sequence[str] | None,
         on_lost: Callable[[Lock], None] | None = None,
     ) -> None:
         self.name = name
         self.ttl = checked_ttl(ttl)
-        self.wait = wait or 0.0
+        self.wait = 0.0 if wait is None else seconds(wait, "wait")
         self._servers = servers
         self._on_lost = on_lost
         self._hold: Hold | None = None
@@ -134,19 +135,19 @@ class Lock:
 
 def lock(
     name: str,
-    ttl: float = 30,
-    wait: float | None = None,
+    ttl: Span = 30,
+    wait: Span | None = None,
     servers: Sequence[str] | None = None,
     *,
     on_lost: Callable[[Lock], None] | None = None,
 ) -> Lock:
     """A lock called ``name``, for use with ``with``; all who use the name should use the same ``ttl``.
 
-    ``ttl``: after so many seconds without a renewal it is free; while it is held it is renewed in the
-    background every third of that. ``wait``: seconds to stand in the line for it, first come first served;
-    None tries once. ``servers``: None is the broker of the current Celery application that uses Switchyard,
-    or of the one that was installed last, or else ``SWITCHYARD_BROKER_URL`` (a lock on ``memory://`` is this
-    process's own); a list of redis URLs, each a
+    ``ttl``: after so many seconds (or a timedelta, as for ``wait``) without a renewal it is free; while it is
+    held it is renewed in the background every third of that. ``wait``: seconds to stand in the line for it,
+    first come first served; None tries once. ``servers``: None is the broker of the current Celery
+    application that uses Switchyard, or of the one that was installed last, or else
+    ``SWITCHYARD_BROKER_URL`` (a lock on ``memory://`` is this process's own); a list of redis URLs, each a
     server of its own that fails on its own, decides by vote: a majority must grant, within a deadline for
     each server (a quarter of the ttl, 2 s at most; the first connection to a broker may take three times
     that), and what a minority granted is given back at once. ``on_lost`` is called with the lock, in another
@@ -175,11 +176,12 @@ def lock(
     return Lock(name, ttl, wait, servers, on_lost)
 
 
-def checked_ttl(ttl: float) -> float:
-    """The ttl. Raises ConfigurationError if none can keep it."""
-    if not SHORTEST_TTL <= ttl < math.inf:
+def checked_ttl(ttl: Span) -> float:
+    """The ttl in seconds. Raises ConfigurationError if none can keep it."""
+    kept = seconds(ttl, "ttl")
+    if not SHORTEST_TTL <= kept < math.inf:
         raise ConfigurationError(
             f"a ttl of {ttl!r} s is none that can be kept; give at least {SHORTEST_TTL} s, "
             "and more than the longest pause that a process of yours may take"
         )
-    return ttl
+    return kept

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from celery import Celery, chain, chord, group
-from celery.exceptions import TaskRevokedError
+from celery.exceptions import TaskRevokedError, TimeLimitExceeded
 from switchyard.cached_tasks.flights import Flight, Stage
 
 from tests.cluster.cached_tasks.conftest import TIMEOUT, node_is_idle, runs
@@ -143,6 +144,50 @@ def test_a_task_that_is_terminated_while_it_runs_holds_nobody(shop: Celery, valk
     second = price.delay("hangs")
     assert second.id != first.id
     assert second.get(timeout=TIMEOUT) == "hangs EUR 2"
+
+
+def killed_by_a_limit(price: Any, sku: str) -> Flight:
+    """A task that ran, and whose process was killed before it could say anything; its node said it for it."""
+    flight = Flight(f"killed {sku}", Stage.RUNNING)
+    results = price.cached._results
+    assert results.flights.board(price.cached.key((sku,), {}), flight, results.lease) == flight
+    price.backend.store_result(flight.task_id, TimeLimitExceeded(1.0), "FAILURE")
+    return flight
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
+def test_a_task_that_a_time_limit_killed_holds_no_new_call(shop: Celery) -> None:
+    """Each call of a whole lease would get that failure instead of a value."""
+    price = shop.tasks["price"]
+    killed = killed_by_a_limit(price, "limit")
+    second = price.delay("limit")
+    assert second.id != killed.task_id
+    assert second.get(timeout=TIMEOUT) == "limit EUR 1"
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
+@pytest.mark.timing
+def test_a_task_that_a_time_limit_killed_holds_no_slot(shop: Celery, valkey: Server) -> None:
+    """A task that computes the same would wait on its slot until the lease is over."""
+    price = shop.tasks["price"]
+    killed = killed_by_a_limit(price, "slot")
+    valkey.client(63).set("a lease", 1, px=round(price.cached._results.lease * 800))
+    waits = price.apply_async(("slot",), countdown=0)
+    assert waits.id != killed.task_id
+    assert waits.get(timeout=TIMEOUT) == "slot EUR 1"
+    assert valkey.client(63).exists("a lease")
+
+
+def test_a_task_that_failed_before_and_runs_again_is_shared(shop: Celery, valkey: Server) -> None:
+    """A task that was requeued by hand would be computed beside it, by each caller."""
+    price = shop.tasks["price"]
+    key = price.cached.key(("anew",), {})
+    with pytest.raises(ValueError, match="as asked"):
+        price.apply_async(("anew",), {"fail": -1}, task_id="failed-before").get(timeout=TIMEOUT)
+    again = Flight("failed-before", Stage.RUNNING)
+    assert price.cached._results.flights.board(key, again, price.cached._results.lease) == again
+    assert price.delay("anew").id == "failed-before"
+    price.cached._results.flights.end(key, again)
 
 
 def test_canvas_works_and_computes_once(shop: Celery, valkey: Server, published: list[str]) -> None:

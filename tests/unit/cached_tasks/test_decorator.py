@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -39,8 +40,8 @@ def test_the_order_of_decorators_matters(app: Celery) -> None:
         cached(app.task(plain(), shared=False))
 
 
-@pytest.mark.parametrize("ttl", [0, -1, 8 * 86_400])
-def test_a_ttl_that_cannot_work_is_refused(ttl: float) -> None:
+@pytest.mark.parametrize("ttl", [0, -1, 8 * 86_400, "5", None, True, timedelta(days=8)])
+def test_a_ttl_that_cannot_work_is_refused(ttl: Any) -> None:
     """It would fail at the first result."""
     with pytest.raises(ConfigurationError, match="cached ttl="):
         switchyard.cached(key="{sku}", ttl=ttl)

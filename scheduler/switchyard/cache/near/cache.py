@@ -13,6 +13,7 @@ from switchyard.cache.near.memory import Near
 from switchyard.errors import ConfigurationError
 from switchyard.forking import PerProcess
 from switchyard.node_figures import Cell, count
+from switchyard.spans import Span
 from switchyard.urls import is_cluster
 
 #: Longest that a value stays in memory without being asked for again on the servers, in seconds. A value that
@@ -62,7 +63,7 @@ class NearCache:
             count(Cell.FOUND)
         return value
 
-    def get_or_compute(self, key: str, compute: Callable[[], Any], ttl: float | None = None) -> Any:
+    def get_or_compute(self, key: str, compute: Callable[[], Any], ttl: Span | None = None) -> Any:
         """The value under this key, computed by one caller of the cluster if there is none."""
         near = self._here.get().near
         copy = near.get(key)
@@ -80,7 +81,7 @@ class NearCache:
             count(Cell.FOUND)
         return value
 
-    def set(self, key: str, value: Any, ttl: float | None = None) -> bool:
+    def set(self, key: str, value: Any, ttl: Span | None = None) -> bool:
         """Put a value under a key; whether any server took it. Raises NotCacheable."""
         try:
             return self.cache.set(key, value, ttl)
