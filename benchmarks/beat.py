@@ -23,7 +23,7 @@ from typing import Any
 import redis
 import switchyard
 from celery import Celery
-from redbeat.schedulers import ensure_conf
+from switchyard.adapters.redbeat.store import layout_of
 from switchyard.beat.drafting import tick_id
 from switchyard.beat.entries import Entry, write_meta
 from switchyard.beat.instants import next_instant
@@ -116,13 +116,13 @@ def _fill(app: Celery, state: State, entries: int, spread: bool, begin: datetime
     }
     storage = Storage.open(app, state.client)
     storage.install(schedule_of(app), begin)
-    prefix = ensure_conf(app).key_prefix
+    prefix = layout_of(app).prefix
     with state.client.pipeline(transaction=False) as pipe:
         for number in range(entries):
             first = begin + timedelta(seconds=EVERY * number / entries if spread else 0)
             key = f"{prefix}entry-{number}"
             pipe.hset(key, "meta", write_meta(first - timedelta(seconds=EVERY), 0))
-            pipe.zadd(ensure_conf(app).schedule_key, {key: first.timestamp()})
+            pipe.zadd(layout_of(app).schedule, {key: first.timestamp()})
         pipe.execute()
     return storage.entries(storage.keys(), begin)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import switchyard
-from celery import current_app
+from switchyard.adapters import celery_app
 
 from benchmarks.figures import Figure, Target
 from benchmarks.machines.bed import Bed
@@ -59,7 +59,7 @@ def _round(make: dict[Side, Make]) -> dict[Side, float]:
 
 @contextmanager
 def _current(bed: Bed) -> Iterator[None]:
-    before = current_app._get_current_object()
+    before = celery_app.current()
     bed.apps[Side.OURS].set_current()
     yield
     before.set_current()

@@ -65,7 +65,7 @@ def inflict(bed: Bed, plan: Plan, say: Say) -> None:
     endings = Endings()
     begin = time.monotonic() + _CALM
     for number, fault in enumerate(plan.faults):
-        endings.wait_until(begin + fault.at)
+        endings.sleep_until(begin + fault.at)
         struck = _strike(bed, fault, endings)
         if struck is None:
             bed.skipped += [never.kind for never in plan.faults[number:]]
@@ -74,7 +74,7 @@ def inflict(bed: Bed, plan: Plan, say: Say) -> None:
         begin = max(begin, struck - fault.at)
         say(f"{fault.at:7.1f} s  {fault.kind}  {bed.hits[-1].node}  at {struck:.1f}")
     else:
-        endings.wait_until(begin + plan.seconds + _CALM)
+        endings.sleep_until(begin + plan.seconds + _CALM)
     endings.finish()
 
 
@@ -85,7 +85,7 @@ def _strike(bed: Bed, fault: Fault, endings: Endings) -> float | None:
         try:
             endings.add(faults.inflict(bed, fault))
         except NobodyToHit:
-            endings.wait_until(now + _AGAIN)
+            endings.sleep_until(now + _AGAIN)
         else:
             return now
     return None

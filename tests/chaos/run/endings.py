@@ -27,7 +27,7 @@ class Endings:
         if later is not None:
             heapq.heappush(self._due, (time.monotonic() + later.after, next(self._numbers), later.act))
 
-    def wait_until(self, at: float) -> None:
+    def sleep_until(self, at: float) -> None:
         """Do all that is due until the time ``at`` of CLOCK_MONOTONIC."""
         while self._due and self._due[0][0] <= at:
             due, _, act = heapq.heappop(self._due)
@@ -40,7 +40,7 @@ class Endings:
         deadline = time.monotonic() + _OVER
         while self._due:
             assert self._due[0][0] < deadline, f"faults were not over within {_OVER:g} s"
-            self.wait_until(self._due[0][0])
+            self.sleep_until(self._due[0][0])
 
     def _sleep(self, until: float) -> None:
         self._pause.wait(max(0.0, until - time.monotonic()))

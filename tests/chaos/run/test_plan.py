@@ -120,7 +120,7 @@ def test_what_ends_a_fault_is_done_in_the_order_of_time() -> None:
 
     endings.add(Later(0.2, lambda: done.append("last")))
     endings.add(Later(0.01, twice))
-    endings.wait_until(time.monotonic() + 0.1)
+    endings.sleep_until(time.monotonic() + 0.1)
     assert done == ["first", "again"]
     endings.finish()
     assert done == ["first", "again", "last"]
