@@ -47,7 +47,7 @@ def state() -> Iterator[State]:
         assert [claim.receipt for claim in state.claim("a", "1", 1, ["q"], [["q"]]).claims]
         claims = state.client.hgetall(state.keys.claims("a"))
         state.client.hset(state.keys.claims("a"), "1", next(iter(claims.values())))
-        state.place(Placement(("a",), True), "q", ["q"], 0, "placed")
+        state.place(Placement(("a",), False), "q", ["q"], 0, "placed")
         state.client.config_set("min-replicas-to-write", 1)
         yield state
         state.client.close()
