@@ -67,8 +67,9 @@ class _Run:
 class Placements:
     """Writes placements into a pipeline of redis-py's, in the order in which they were published.
 
-    The newest ones wait for more of their kind until :meth:`write`. ``taught`` names the scripts that the
-    server knows: who makes many of these may keep it from one to the next, and must forget it when one fails.
+    The newest ones wait for more of their kind until :meth:`write`. Each time that the pipeline is executed
+    the server is taught anew: it may have forgotten the scripts since. ``taught`` names those that it knows:
+    whoever may send all again when one fails can keep it from one pipeline to the next.
     """
 
     def __init__(self, state: State, pipeline: Any, taught: set[str] | None = None) -> None:
@@ -76,6 +77,7 @@ class Placements:
         self._pipeline = pipeline
         self._run: _Run | None = None
         self._taught: set[str] = set() if taught is None else taught
+        self._relies = taught is not None
         self._ticks: list[Sequence[Tick]] = []
 
     def place(self, letter: Letter, tick: Tick | None = None) -> None:
@@ -120,7 +122,15 @@ class Placements:
         answered = zip(self._ticks, replies, strict=True)
         return [ticks[number - 1] for ticks, reply in answered if ticks for number in reply[3]]
 
+    def _begin(self) -> None:
+        """What was written before was executed."""
+        self._ticks.clear()
+        if not self._relies:
+            self._taught.clear()
+
     def _call(self, call: Call, ticks: Sequence[Tick]) -> None:
+        if not len(self._pipeline):
+            self._begin()
         known = operation(call.operation)
         if known.name not in self._taught:
             # Taught in the same round trip: a server that restarted has forgotten it.

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.app import make_app
 from tests.support.nodes import APP, ROOT, environment, is_up, node_of, worker
 from tests.support.servers import Server, free_port
@@ -107,16 +109,23 @@ def test_options_of_celery_before_the_dashes_are_told_where_to_go() -> None:
     assert "No such option '-P'. Options of celery worker follow --" in " ".join(done.stderr.split())
 
 
-def test_a_pool_that_is_not_installed_is_one_line() -> None:
+@pytest.mark.parametrize(
+    ("option", "pool", "mend"),
+    [
+        (("-P", "gevent"), "gevent", "pip install 'celery-switchyard[gevent]'"),
+        (("--pool=eventlet",), "eventlet", "pip install eventlet"),
+    ],
+)
+def test_a_pool_that_is_not_installed_is_one_line(option: tuple[str, ...], pool: str, mend: str) -> None:
     """A missing extra would be a page of Celery's traceback."""
-    code = "import sys; sys.modules['gevent'] = None; from switchyard_workers.cli import main; main()"
+    code = f"import sys; sys.modules[{pool!r}] = None; from switchyard_workers.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "worker", "-A", APP, "--", "-P", "gevent"],
+        [sys.executable, "-c", code, "worker", "-A", APP, "--", *option],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert "pip install 'celery-switchyard[gevent]'" in line
+    assert mend in line
 
 
 def test_a_name_that_the_application_overrides_is_refused(clean_valkey: Server, tmp_path: Path) -> None:

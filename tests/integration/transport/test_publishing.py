@@ -130,6 +130,22 @@ def test_a_batch_places_and_loses_nothing(app: Celery, cluster: Cluster, server:
 
 
 @needs_batches
+def test_a_batch_survives_that_the_server_forgets_scripts_between_two_flushes(
+    app: Celery, cluster: Cluster, server: Server
+) -> None:
+    """One that restarts would leave part of a batch in and part out: repeating it doubles tasks."""
+    join(cluster, "a", 4)
+    with app.producer_or_acquire() as producer, producer.batch(max_size=10) as batch:
+        for number in range(25):
+            app.tasks["noop"].apply_async(producer=producer)
+            if number % 7 == 0:
+                batch.flush()
+                server.client().script_flush()
+    assert inboxes(cluster) == {"a": 4}
+    assert cluster.state.client.llen("celery") == 21
+
+
+@needs_batches
 def test_a_batch_of_large_messages_stops_the_server_for_no_longer(app: Celery, cluster: Cluster) -> None:
     """One script would write them all, 200 MB perhaps: longer than a lease."""
 

@@ -19,8 +19,10 @@ from switchyard.transport.opening import require_supported
 
 from switchyard_workers.commands.target import Target, app_option, one_line_errors
 
-#: Celery's option that chooses the pool gevent, however it is written.
-_GEVENT = re.compile(r"(^| )(-P[ =]*|--pool[ =])gevent( |$)")
+#: Celery's option that chooses a pool of greenlets, however it is written.
+_GREEN = re.compile(r"(?:^| )(?:-P[ =]*|--pool[ =])(gevent|eventlet)(?: |$)")
+#: How to get them.
+_GREEN_MENDS = {"gevent": "pip install 'celery-switchyard[gevent]'", "eventlet": "pip install eventlet"}
 
 
 def _checked_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -105,10 +107,12 @@ def celery_arguments(
 
 
 def _require_pool(celery_options: Sequence[str]) -> None:
-    """Celery patches for gevent before all else, and fails with a traceback where it is not installed."""
-    if _GEVENT.search(" ".join(celery_options)) and find_spec("gevent") is None:
+    """Celery patches for greenlets before all else, and fails with a traceback where there are none."""
+    found = _GREEN.search(" ".join(celery_options))
+    pool = found and found[1]
+    if pool and find_spec(pool) is None:
         raise ConfigurationError(
-            "the pool gevent is not installed; pip install 'celery-switchyard[gevent]', or choose -P threads"
+            f"the pool {pool} is not installed; {_GREEN_MENDS[pool]}, or choose -P threads"
         )
 
 
