@@ -3,7 +3,7 @@
 They are in Celery's source distribution (``t/integration``). They run as they are, on a redis-server of their
 own, once in plain Celery and once with ``switchyard.install(app)`` on every application that the suite's
 fixtures make; about 20 minutes each. What passes plain and not with us is printed; exit code 1 if that is
-more than what late acknowledgement changes on purpose.
+more than what late acknowledgement changes on purpose, and a race in one test.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from tests.support import servers
 ROOT = Path(__file__).parents[2]
 #: Expect that a running task is acknowledged already; ``install`` makes that late.
 ON_PURPOSE = frozenset({"test_active", "test_query_task"})
+#: Takes back, after the publish, what its signal handler may have said already: who is quick fails it.
+A_RACE = frozenset({"test_replaced_task_nesting_level_0"})
 #: Seconds that one run may take.
 PATIENCE = 3600
 
@@ -47,7 +49,7 @@ def main(version: str, page: Path | None, only: str) -> None:
         click.echo(f"{name}: {dict(Counter(outcomes.values()))}")
     differ = [test for test, outcome in plain.items() if outcome == "passed" and ours.get(test) != "passed"]
     click.echo("\n".join(f"passes plain, {ours.get(test, 'not run')} with us: {test}" for test in differ))
-    sys.exit(any(test.partition("::")[2].split("::")[-1] not in ON_PURPOSE for test in differ))
+    sys.exit(any(test.partition("::")[2].split("::")[-1] not in ON_PURPOSE | A_RACE for test in differ))
 
 
 def _environment(folder: Path, version: str) -> Path:
