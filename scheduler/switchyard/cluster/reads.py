@@ -124,9 +124,9 @@ class Reads:
         """Those of these tasks that are still among the dead and can be read. One round trip."""
         return [dead for dead in self.dead_rows(receipts).read if dead is not None]
 
-    def dead_receipts(self, count: int = 1000) -> list[str]:
-        """Receipts of the tasks given up on, the latest first, ``count`` at most."""
-        return texts(self.client.zrevrange(self.keys.dead, 0, count - 1))
+    def dead_receipts(self, count: int = 1000, start: int = 0) -> list[str]:
+        """Receipts of the tasks given up on, the latest first: ``count`` at most, from ``start`` on."""
+        return texts(self.client.zrevrange(self.keys.dead, start, start + count - 1))
 
     def dead_count(self) -> int:
         """How many tasks were given up on and neither requeued nor discarded."""

@@ -73,3 +73,59 @@ def test_an_unknown_receipt_is_refused(clean_valkey: Server) -> None:
         refused = switchyard(clean_valkey, how, "404")
         assert refused.returncode == 1
         assert "404" in refused.stderr
+
+
+def bury(server: Server, task: str, queue: str, count: int, reason: str, age: float = 0.0) -> None:
+    """Tasks that were given up on so long ago."""
+    state = Cluster.on(server).state
+    now = state.now_ms() - round(age * 1000)
+    with server.client().pipeline(transaction=False) as pipe:
+        for number in range(count):
+            receipt = f"{queue}{number}"
+            message = json.dumps({"headers": {"task": task, "id": receipt}})
+            fields: dict[Any, Any] = {"home": queue, "message": message, "deaths": 5, "nodes": ""}
+            pipe.hset(state.keys.dead_entry(receipt), mapping=fields | {"reason": reason, "at": now})
+            pipe.zadd(state.keys.dead, {receipt: now})
+        pipe.execute()
+
+
+def test_a_long_list_says_how_long_it_is_and_goes_on(clean_valkey: Server) -> None:
+    """Of 100,000 tasks 1,000 would be shown without a word, and the rest could not be reached."""
+    bury(clean_valkey, "shop.bill", "mail", 1205, "unknown task")
+    first = switchyard(clean_valkey, "list", "--json")
+    assert len(json.loads(first.stdout)) == 1000
+    assert "1000 shown of 1205 given up on; go on with --start 1000" in first.stderr
+    rest = switchyard(clean_valkey, "list", "--start", "1000", "--json")
+    assert (len(json.loads(rest.stdout)), rest.stderr) == (205, "")
+    assert not {e["receipt"] for e in json.loads(first.stdout)} & {
+        e["receipt"] for e in json.loads(rest.stdout)
+    }
+    assert "5 shown of 1205" in switchyard(clean_valkey, "list", "--limit", "5").stdout
+
+
+def test_tasks_are_found_by_what_they_are_like(clean_valkey: Server) -> None:
+    """Whoever mended one task would have to look for it among thousands of others."""
+    bury(clean_valkey, "shop.bill", "mail", 3, "5 nodes died holding it", age=7200)
+    bury(clean_valkey, "shop.ship", "post", 4, "Unknown task here")
+    options = ("--task", "shop.*", "--queue", "mail", "--reason", "DIED", "--older", "1h", "--newer", "1d")
+    assert len(json.loads(switchyard(clean_valkey, "list", "--json", *options).stdout)) == 3
+    assert "None of 7 tasks is like that" in switchyard(clean_valkey, "list", "--queue", "x").stdout
+    assert switchyard(clean_valkey, "list", "--older", "soon").returncode == 2
+
+
+def test_many_are_requeued_or_discarded_at_once(clean_valkey: Server) -> None:
+    """A deploy in the wrong order would leave thousands of tasks to be requeued one by one."""
+    bury(clean_valkey, "shop.bill", "mail", 250, "x")
+    bury(clean_valkey, "shop.ship", "post", 30, "x")
+    client = clean_valkey.client()
+    done = switchyard(clean_valkey, "requeue", "--task", "shop.bill")
+    assert (done.returncode, done.stdout.strip()) == (0, "250 tasks are back on their queues.")
+    assert (client.llen("mail"), client.llen("post")) == (250, 0)
+    assert switchyard(clean_valkey, "discard", "--queue", "post").returncode == 1
+    assert Cluster.on(clean_valkey).state.dead_count() == 30
+    done = switchyard(clean_valkey, "discard", "post0", "post1")
+    assert done.stdout.split("\n")[:2] == ["post0 is gone.", "post1 is gone."]
+    assert switchyard(clean_valkey, "discard", "--all", "--yes").stdout.strip() == "28 tasks are gone."
+    assert Cluster.on(clean_valkey).state.dead_count() == client.llen("post") == 0
+    for wrong in ((), ("--all", "7"), ("--all", "--queue", "mail")):
+        assert switchyard(clean_valkey, "requeue", *wrong).returncode == 2
