@@ -45,6 +45,7 @@ class NodeStep(bootsteps.StartStopStep):
         if self.include_if(c):
             count_deaths(c.app.tasks.values())
             self._lifetime.watch_errors(c)
+            celery_worker.without_prefetch(c)
             celery_worker.keep_what_is_refused(c)
             celery_worker.when_a_queue_is_left(c, self._nudge)
             pause_after_refusals(c)

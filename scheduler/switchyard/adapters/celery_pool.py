@@ -73,9 +73,8 @@ class _Applies:
         request = getattr(options.get("callback"), "__self__", None)
         if request is not None:
             self._requests.add(request)
-            for name in ("accept_callback", "callback"):
-                if (tell := options.get(name)) is not None:
-                    options[name] = partial(_tell, request, tell)
+            options["callback"] = partial(_tell, request, options["callback"])
+            options["accept_callback"] = partial(_tell_start, request, options.get("accept_callback"))
         return self._celerys(_reporting(target), *args, **options)
 
     def unended(self) -> set[str]:
@@ -100,6 +99,14 @@ def _tell(request: Any, tell: Callable[..., Any], *args: Any, **options: Any) ->
         task_ready(request)
         _log.exception("What became of task %s could not be told", request.humaninfo())
         raise
+
+
+def _tell_start(request: Any, tell: Callable[..., Any] | None, *args: Any) -> None:
+    """It is told where the task runs: if that shall never run again, the server hears of it before."""
+    if tell is not None:
+        _tell(request, tell, *args)
+    if request.acknowledged:
+        request._message.flush()
 
 
 @cache

@@ -41,6 +41,8 @@ class Consumer(Protocol):
     task_consumer: Any
     loop: Any
     start: Any
+    prefetch_multiplier: int
+    initial_prefetch_count: int
     cancel_task_queue: Any
 
     def call_soon(self, fun: Any, *args: Any, **kwargs: Any) -> Any:
@@ -70,6 +72,19 @@ def slots(consumer: Consumer) -> int:
 def prefetch_limit(consumer: Consumer) -> int:
     """How many messages the consumer wants to have at a time; 0 is without a limit."""
     return int(consumer.qos.value or 0) if consumer.qos is not None else 0
+
+
+def without_prefetch(consumer: Consumer) -> None:
+    """``worker_disable_prefetch`` as a prefetch count: one message for each slot.
+
+    Celery asks before each wait for one message whether a slot is free; we claim many at once, and others
+    place by the count. To be called before the consumer starts.
+    """
+    if not consumer.app.conf.get("worker_disable_prefetch"):
+        return
+    of_a_slot, count = consumer.prefetch_multiplier, consumer.initial_prefetch_count
+    consumer.initial_prefetch_count = count // of_a_slot if of_a_slot else consumer.controller.concurrency
+    consumer.prefetch_multiplier = 1
 
 
 def is_closing(consumer: Consumer) -> bool:

@@ -225,6 +225,14 @@ class State(Buried):
         """Settle up to SETTLE_MAX receipts of one epoch."""
         return calls.read_settlement(self.runner.call(calls.settle(self.keys, name, epoch, receipts)))
 
+    def acknowledge(self, name: str, epoch: str, receipts: Sequence[str]) -> bool:
+        """Claims of tasks that run are never given back from now on; False if this epoch is fenced.
+
+        Up to SETTLE_MAX receipts. The claims stay, since the tasks take slots, until they are settled.
+        """
+        keys = [self.keys.node(name), self.keys.claims(name), self.keys.deaths]
+        return bool(self.runner.run("cluster/acknowledge", keys, [epoch, *receipts]))
+
     def release(self, name: str, epoch: str, messages: Sequence[tuple[str, str]], front: bool = True) -> int:
         """Give (receipt, changed message or '') back to their homes, oldest first. In batches."""
         k = self.keys

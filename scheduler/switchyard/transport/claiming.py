@@ -95,6 +95,11 @@ class Claiming:
         """Whether this is a claim of this node that is not settled or released yet."""
         return self._claimant is not None and tag in self._claimant.held
 
+    def acknowledge(self, tag: str) -> None:
+        """The task of a claimed message starts, which shall never be given back. Any thread may say so."""
+        if self._claimant is not None:
+            self._claimant.acknowledge(tag)
+
     def is_done(self, tag: str) -> None:
         """The task of a claimed message is done; :meth:`settle` follows. Any thread may say so."""
         if self._claimant is not None:

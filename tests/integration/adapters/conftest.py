@@ -100,6 +100,9 @@ class _Consuming:
     def holds(self, tag: str) -> bool:
         return tag in self.tags
 
+    def acknowledge(self, tag: str) -> None:
+        self.ended.append(("acknowledged", tag))
+
     def is_done(self, tag: str) -> None:
         self.ended.append(("done", tag))
 

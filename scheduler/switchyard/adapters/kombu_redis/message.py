@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from kombu.transport import virtual
@@ -44,8 +45,18 @@ class Message(virtual.Message):
             # Celery would stop the worker when it tries to show such a message in its log.
             raise UnreadableMessage("not a kombu message: it has no body")
 
+    def starts_acknowledged(self) -> None:
+        """Its task starts and shall never run again, whatever becomes of it."""
+        self.channel.consuming.acknowledge(self.delivery_tag)
+
+    def flush(self) -> None:
+        """Tell the server at once what it does not know yet; what fails is told later."""
+        with suppress(Exception):
+            self.channel.consuming.flush()
+
     def done(self) -> None:
         """Its task is, and its acknowledgement on its way, which may wait for the event loop."""
+        self.is_told = True
         self.channel.consuming.is_done(self.delivery_tag)
 
     def refuse(self, reason: str, callers_know: bool = False) -> None:

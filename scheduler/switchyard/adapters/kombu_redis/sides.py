@@ -66,6 +66,9 @@ class Consuming(Protocol):
     def holds(self, tag: str) -> bool:
         """Whether the message with this delivery tag is one of ours."""
 
+    def acknowledge(self, tag: str) -> None:
+        """A message of ours shall never be given back, though its task only starts. Any thread may say so."""
+
     def is_done(self, tag: str) -> None:
         """The task of a message of ours is done; :meth:`settle` follows. Any thread may say so."""
 

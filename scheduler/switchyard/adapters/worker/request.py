@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,10 +10,15 @@ from functools import cache
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
-from billiard.exceptions import WorkerLostError
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from kombu.utils.imports import symbol_by_name
 
 from switchyard.adapters.celery_task import run_again_if_its_retry_is_lost
+
+_log = logging.getLogger(__name__)
+
+#: What a request is told of when the process that ran its task is dead: it died, it left, it was killed.
+_DEATHS = (WorkerLostError, SystemExit, KeyboardInterrupt, TimeLimitExceeded)
 
 
 class CountsDeaths:
@@ -25,9 +31,14 @@ class CountsDeaths:
 
     message: Any
     acknowledged: bool
+    task: Any
+    _on_ack: Callable[..., Any]
+    _connection_errors: tuple[type[Exception], ...]
     time_start: float | None
     #: A failure may be the outage's: if its acknowledgement is lost with the connection, it runs again.
     _fails = False
+    #: It was acknowledged when it started. The channel hears of it when it has ended: it takes a slot.
+    _owes_ack = False
 
     def __init__(self, message: Any, *args: Any, **options: Any) -> None:
         super().__init__(message, *args, **options)  # type: ignore[call-arg]
@@ -42,16 +53,19 @@ class CountsDeaths:
         """What Celery does; the mark tells our QoS why the message is rejected."""
         self._fails = True
         error = getattr(exc_info.exception, "exc", exc_info.exception)
-        self.message.process_died = isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt)
+        self.message.process_died = isinstance(error, _DEATHS)
         run_again_if_its_retry_is_lost(error)
-        with self._marked_if_it_fails():
+        with self._marked_if_it_fails(), self._ending():
             return super().on_failure(exc_info, *args, **options)  # type: ignore[misc]
 
-    def on_timeout(self, *args: Any) -> Any:
+    def on_timeout(self, soft: bool, timeout: float) -> Any:
         """What Celery does."""
+        if soft:
+            return super().on_timeout(soft, timeout)  # type: ignore[misc]
         self._fails = True
-        with self._marked_if_it_fails():
-            return super().on_timeout(*args)  # type: ignore[misc]
+        self.message.process_died = True
+        with self._marked_if_it_fails(), self._ending():
+            return super().on_timeout(soft, timeout)  # type: ignore[misc]
 
     @contextmanager
     def _marked_if_it_fails(self) -> Iterator[None]:
@@ -61,10 +75,26 @@ class CountsDeaths:
             self.message.is_over = True
             raise
 
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            if self._owes_ack:
+                self._owes_ack = False
+                self.message.done()
+                self._on_ack(_log, self._connection_errors)
+
     def acknowledge(self) -> None:
         """What Celery does, whose event loop may stand still: the worker stops, and waits for its pool."""
+        if self.acknowledged:
+            return
+        if not self.task.acks_late and self.time_start is not None and not self._fails:
+            self.acknowledged = self._owes_ack = True
+            self.message.starts_acknowledged()
+            return
         self.message.is_told = True
-        if not (self.acknowledged or self._fails):
+        if not self._fails:
             self.message.done()
         super().acknowledge()  # type: ignore[misc]
 
@@ -92,9 +122,10 @@ def _of_an_exit(on_success: Callable[..., Any]) -> Callable[..., Any]:
     """Pools without processes call it also when a task exits, with the error alone: see celery_pool."""
 
     def handle(self: Any, outcome: Any, **options: Any) -> Any:
-        if isinstance(outcome, ExceptionInfo):
-            return self.on_failure(outcome)
-        return on_success(self, outcome, **options)
+        with self._ending():
+            if isinstance(outcome, ExceptionInfo):
+                return self.on_failure(outcome)
+            return on_success(self, outcome, **options)
 
     return handle
 

@@ -71,7 +71,7 @@ class Claimant:
         self._refused = Refused(name, poll, clock)
         self.on_fenced: Callable[[], None] = lambda: None
         self.held = HeldMessages()
-        self._outgoing = Outgoing(self._settle, self._returned, self._refused)
+        self._outgoing = Outgoing(self._settle, self._acknowledge, self._returned, self._refused)
         self._settling: list[Batch] = []
         self._sent: deque[_Sent] = deque()
         self._asked = 0
@@ -211,6 +211,11 @@ class Claimant:
         """The delivery tags of these claims. Any thread may ask."""
         return {*self.held.tags(), *self._outgoing.tags()}
 
+    def acknowledge(self, tag: str) -> None:
+        """The task starts, and shall never run again: the claim only counts, until :meth:`settle`."""
+        if tag in self.held:
+            self._outgoing.unacknowledged.add(tag)
+
     def is_done(self, tag: str) -> None:
         """The task is done for good; :meth:`settle` follows, when the event loop comes to it."""
         if self.held.is_done(tag):
@@ -275,6 +280,13 @@ class Claimant:
 
     def _settle(self, batch: Batch) -> None:
         self._settled(self.state.settle(self.name, *batch))
+
+    def _acknowledge(self, batch: Batch) -> None:
+        epoch, receipts = batch
+        if not self.state.acknowledge(self.name, epoch, receipts):
+            self._settle(batch)  # that of a fenced epoch takes back the copies that nobody has claimed yet
+            for receipt in receipts:
+                self.held.is_done(tag_of(epoch, receipt))
 
     def _returned(self) -> None:
         self.claim_next = True

@@ -12,18 +12,24 @@ from switchyard.cluster.claimant.unsettled import Batch, Unsettled
 
 
 class Outgoing:
-    """Claims that are to be settled or given back.
+    """Claims that are to be settled or given back, or, as their tasks start, never to be given back.
 
-    ``settle`` tells the server of a batch and takes its answer; ``returned`` is called after each that was
-    given back.
+    ``settle`` and ``acknowledge`` tell the server of a batch and take its answer; ``returned`` is called
+    after each that was given back.
     """
 
     def __init__(
-        self, settle: Callable[[Batch], None], returned: Callable[[], None], refused: Refused
+        self,
+        settle: Callable[[Batch], None],
+        acknowledge: Callable[[Batch], None],
+        returned: Callable[[], None],
+        refused: Refused,
     ) -> None:
         self.unsettled = Unsettled()
+        self.unacknowledged = Unsettled()
         self.returns = Returns()
         self._settle = settle
+        self._acknowledge = acknowledge
         self._returned = returned
         self._refused = refused
         self._telling = threading.Lock()
@@ -31,7 +37,7 @@ class Outgoing:
     @property
     def is_due(self) -> bool:
         """Whether there is something to tell."""
-        return self.unsettled.is_due or bool(self.returns)
+        return self.unsettled.is_due or self.unacknowledged.is_due or bool(self.returns)
 
     def __len__(self) -> int:
         """Of how many claims the server may not know it yet."""
@@ -57,13 +63,18 @@ class Outgoing:
                 self._telling.release()
 
     def _tell(self) -> None:
+        self._tell_batches(self.unacknowledged, self._acknowledge)
         while self.returns:
             self.returns.send_next()
             self._returned()
-        while batch := self.unsettled.next_batch():
+        self._tell_batches(self.unsettled, self._settle)
+
+    @staticmethod
+    def _tell_batches(queue: Unsettled, tell: Callable[[Batch], None]) -> None:
+        while batch := queue.next_batch():
             try:
-                self._settle(batch)
+                tell(batch)
             except BaseException:
-                self.unsettled.put_back(batch)
+                queue.put_back(batch)
                 raise
-            self.unsettled.done(batch)
+            queue.done(batch)

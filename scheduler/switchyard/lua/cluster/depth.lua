@@ -14,7 +14,7 @@ end
 
 local function add(t, receipt, entry)
   local home = home_of(entry)
-  if not home then return end -- a stranger
+  if not home or home == '' then return end -- a stranger, or one that was acknowledged when it started
   local _, message = home_and_message(entry)
   if not t.count[home] then
     t.order[#t.order + 1] = home

@@ -16,7 +16,7 @@
 -- The name stays in "unfinished" until its last step: a reaper may die between two of them.
 --
 -- include: add_event, count_return, death_line, deaths_in, give_back, give_back_inbox, give_up, home_and_message, is_ahead
--- include: keep_deaths, newest_claims, now_ms, queues_of, ring_all
+-- include: is_acknowledged, keep_deaths, newest_claims, now_ms, queues_of, ring_all
 -- names: IDLE, ORPHANS
 
 local nodes, node, inbox, claims, bell, lost_nodes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -83,7 +83,9 @@ local receipts = moved < most and left > 0 and newest_claims(node, claims, order
 for _, receipt in ipairs(receipts) do
   if moved + given_up >= most or left <= 0 then break end
   local entry = redis.call('HGET', claims, receipt)
-  if entry then
+  if entry and is_acknowledged(entry) then
+    redis.call('HDEL', claims, receipt)
+  elseif entry then
     local home, message = home_and_message(entry)
     if dies(receipt, entry, message) then
       given_up = given_up + 1

@@ -9,7 +9,7 @@
 -- Invariant 1: a claim goes and its message is back on its home in this script, or neither.
 -- Invariant 5: at the front they keep their order. A changed message keeps its count of deaths.
 --
--- include: count_return, give_back, home_and_message, keep_deaths, now_ms, pack_entry, ring_all
+-- include: count_return, give_back, home_and_message, is_acknowledged, keep_deaths, now_ms, pack_entry, ring_all
 
 if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] then return {0, (#ARGV - 4) / 2} end
 local front = ARGV[2] == 'front'
@@ -21,7 +21,9 @@ for i = from, to, step do
   if bytes <= 0 then break end
   taken = taken + 1
   local entry = redis.call('HGET', KEYS[3], ARGV[i])
-  if entry then
+  if entry and is_acknowledged(entry) then
+    redis.call('HDEL', KEYS[3], ARGV[i])
+  elseif entry then
     local home, message = home_and_message(entry)
     local before = redis.sha1hex(entry)
     local lines, after = count_return(redis.call('HGET', KEYS[5], before) or ''), before

@@ -19,6 +19,10 @@ QUEUES, STEPS = ("q", "r"), (0, 3)
 NODES = {"a": ("q", "r"), "b": ("q",), "c": ("r", "q")}
 
 
+#: What stays of a claim whose message was settled when its task began.
+ACKNOWLEDGED = b"0:"
+
+
 def list_name(queue: str, step: int) -> str:
     """kombu's list of a queue and priority."""
     return f"{queue}\x06\x16{step}" if step else queue
@@ -143,7 +147,7 @@ class Model:
             pipe.hvals(state.keys.claims(name))
         for receipt in state.dead_receipts():
             pipe.hmget(state.keys.dead_entry(receipt), "message")
-        entries = [entry.decode() for reply in pipe.execute() for entry in reply]
+        entries = [entry.decode() for reply in pipe.execute() for entry in reply if entry != ACKNOWLEDGED]
         # An entry begins with its home; a message has no q and no r in it, and no list has an m or an x.
         return Counter(entry[min(entry.find(letter) % len(entry) for letter in "xm") :] for entry in entries)
 

@@ -101,6 +101,21 @@ class Machine(Publishing):
         self.model.settled |= numbers
 
     @precondition(lambda self: self._owners())
+    @rule(which=WHICH, ends=st.booleans())
+    def acknowledge(self, which: int, ends: bool) -> None:
+        """A task starts that shall never run again, and ends, or its node does; a ghost is too late."""
+        name, epoch = self._owner(which)
+        receipt = min(self.model.held[name, epoch])
+        number = self.model.let_go(name, epoch, receipt)
+        held = self.state.acknowledge(name, epoch, [receipt])
+        assert held == (self.cluster.epochs.get(name) == epoch)
+        if held:
+            self.model.settled.add(number)
+            assert self.state.crash(name, epoch, "0", "", MAX_DELIVERIES) is Crash.NOT_HELD
+            if ends:
+                assert self.state.settle(name, epoch, [receipt]).settled == 1
+
+    @precondition(lambda self: self._owners())
     @rule(which=WHICH, front=st.booleans(), changed=st.booleans())
     def release(self, which: int, front: bool, changed: bool) -> None:
         """A node gives back all it holds, as it was or changed; a ghost gives back nothing."""
