@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from enum import Enum
 from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
@@ -22,6 +21,7 @@ from switchyard.cluster.claimant.finished import Finished
 from switchyard.cluster.claimant.held import Held, HeldMessages
 from switchyard.cluster.claimant.outgoing import Outgoing
 from switchyard.cluster.claimant.refused import Refused
+from switchyard.cluster.claimant.sent import Sent
 from switchyard.cluster.claimant.sources import Sources
 from switchyard.cluster.claimant.unsettled import Batch, epoch_and_receipt, tag_of
 from switchyard.cluster.replies.answers import Settlement
@@ -30,14 +30,6 @@ from switchyard.models import Claim
 
 #: Messages that one claim asks for at most when the consumer sets no prefetch limit.
 CLAIM_MAX = 100
-
-
-class _Sent(Enum):
-    """What a reply on the connection answers to."""
-
-    SETTLE = 1
-    CLAIM = 2
-    BELL = 3
 
 
 class Claimant:
@@ -73,7 +65,7 @@ class Claimant:
         self.held = HeldMessages()
         self._outgoing = Outgoing(self._settle, self._acknowledge, self._returned, self._refused)
         self._settling: list[Batch] = []
-        self._sent: deque[_Sent] = deque()
+        self._sent: deque[Sent] = deque()
         self._asked = 0
         self._claim_epoch, self._asked_at = "", 0.0
 
@@ -93,7 +85,7 @@ class Claimant:
         if batch := self._outgoing.unsettled.next_batch():
             self._settling.append(batch)
             commands.append(calls.settle(keys, self.name, *batch).command())
-            self._sent.append(_Sent.SETTLE)
+            self._sent.append(Sent.SETTLE)
         if self.claim_next and self.epoch and not (self.stopped or self.ending):
             self._asked = CLAIM_MAX if room is None else min(room, CLAIM_MAX)
             groups = sources.groups(self.wait_lists)
@@ -104,10 +96,10 @@ class Claimant:
             )
             commands.append(claim.command())
             self._claim_epoch = self.epoch
-            self._sent.append(_Sent.CLAIM)
+            self._sent.append(Sent.CLAIM)
         else:
             commands.append(("BLPOP", keys.bell(self.name), self.poll))
-            self._sent.append(_Sent.BELL)
+            self._sent.append(Sent.BELL)
         self._asked_at = self._clock()
         try:
             send_all(connection, commands)
@@ -156,13 +148,13 @@ class Claimant:
     @property
     def awaits_claims(self) -> bool:
         """Whether a reply is on its way that may bring messages."""
-        return _Sent.CLAIM in self._sent
+        return Sent.CLAIM in self._sent
 
-    def _take(self, sent: _Sent, reply: Any) -> list[tuple[str, Claim]]:
-        if sent is _Sent.SETTLE:
+    def _take(self, sent: Sent, reply: Any) -> list[tuple[str, Claim]]:
+        if sent is Sent.SETTLE:
             self._settled(calls.read_settlement(reply))
             self._outgoing.unsettled.done(self._settling.pop())
-        elif sent is _Sent.BELL:
+        elif sent is Sent.BELL:
             self.claim_next = True
         else:
             claimed = calls.read_claimed(reply)
@@ -191,9 +183,9 @@ class Claimant:
         while self._settling:
             self._outgoing.unsettled.put_back(self._settling.pop())
 
-    def _undo(self, sent: _Sent) -> None:
+    def _undo(self, sent: Sent) -> None:
         """The server refused: nothing was done, so what was to settle still is."""
-        if sent is _Sent.SETTLE:
+        if sent is Sent.SETTLE:
             self._outgoing.unsettled.put_back(self._settling.pop())
 
     # -- holding and settling -------------------------------------------------------------------------
