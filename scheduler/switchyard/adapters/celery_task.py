@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from celery import Celery, current_task
 from celery.app import task as celery_task
@@ -14,6 +14,12 @@ from celery.states import SUCCESS
 from kombu.exceptions import OperationalError
 
 from switchyard.adapters.celery_app import current
+
+if TYPE_CHECKING:
+    AnyResult: TypeAlias = AsyncResult[Any]
+else:
+    # Before 5.6 the class takes no parameter, and whoever evaluates annotations would stumble over one.
+    AnyResult = AsyncResult
 
 #: Since 5.6; in 5.6 it is in the one module, from 5.7 on in the other.
 _IGNORES: Callable[[Any, Any], bool] | None = getattr(
@@ -37,9 +43,9 @@ def ignores_result(task: Any, request: Any) -> bool:
     return bool(task.ignore_result or getattr(request, "ignore_result", False))
 
 
-def finished(task: Any, task_id: str, value: Any) -> AsyncResult[Any]:
+def finished(task: Any, task_id: str, value: Any) -> AnyResult:
     """A result that succeeded with this value, as Celery keeps one that it fetched: no backend is asked."""
-    result: AsyncResult[Any] = task.AsyncResult(task_id)
+    result: AnyResult = task.AsyncResult(task_id)
     result._cache = {
         "task_id": task_id,
         "status": SUCCESS,

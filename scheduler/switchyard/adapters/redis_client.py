@@ -18,7 +18,7 @@ from redis.retry import Retry
 Argument = str | bytes | int | float
 
 #: Before 5.3 a pool wanted to hear what its connection is for; it lent the same one whatever it heard.
-_LENDS_FOR = () if tuple(map(int, redis.__version__.split(".")[:2])) >= (5, 3) else ("any command",)
+LENDS_FOR = () if tuple(map(int, redis.__version__.split(".")[:2])) >= (5, 3) else ("any command",)
 
 
 class RawConnection(Protocol):
@@ -52,7 +52,7 @@ def round_trip(client: Redis, *command: Argument) -> Any:
     redis-py's own way from a command to its reply costs half as much again as the round trip.
     """
     pool: Any = client.connection_pool
-    connection: RawConnection = pool.get_connection(*_LENDS_FOR)
+    connection: RawConnection = pool.get_connection(*LENDS_FOR)
     try:
         connection.send_packed_command(connection.pack_command(*command))
         return connection.read_response()

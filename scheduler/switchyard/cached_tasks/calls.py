@@ -9,10 +9,9 @@ from typing import Any
 
 from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
-from celery.result import AsyncResult
 from redis.exceptions import RedisError
 
-from switchyard.adapters.celery_task import finished
+from switchyard.adapters.celery_task import AnyResult, finished
 from switchyard.cached_tasks.results import Results
 from switchyard.cached_tasks.sharing import publish_once, run_once
 from switchyard.cached_tasks.template import Template
@@ -82,7 +81,7 @@ class CachedCalls:
             return False
         return self._results.forget(key)
 
-    def answer(self, task: Any, key: str) -> AsyncResult[Any] | None:
+    def answer(self, task: Any, key: str) -> AnyResult | None:
         """A finished result, with the id of the task that computed it, if one is kept."""
         found = self._results.load(key)
         if found is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from switchyard.adapters.redis_client import LENDS_FOR
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.claimant.sources import Sources
 
@@ -49,7 +50,7 @@ def claimant(cluster: Cluster, clock: Clock) -> Claimant:
 @pytest.fixture
 def connection(cluster: Cluster) -> Iterator[Any]:
     pool = cluster.state.client.connection_pool
-    connection = pool.get_connection()
+    connection = pool.get_connection(*LENDS_FOR)
     yield connection
     connection.disconnect()
     pool.release(connection)

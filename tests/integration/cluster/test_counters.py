@@ -7,6 +7,7 @@ import switchyard
 from celery import Celery
 from switchyard.models import Counters, Selector
 
+from tests.integration.versions import needs_batches
 from tests.support.app import make_app
 from tests.support.cluster import LEASE_MS, Cluster
 from tests.support.servers import Server
@@ -28,6 +29,7 @@ def test_placements_are_counted_by_strategy_outcome_and_node(cluster: Cluster) -
     assert cluster.state.counters() == Counters(overflowed={"least_load": 2})
 
 
+@needs_batches
 def test_a_batch_counts_each_of_its_messages(cluster: Cluster, server: Server) -> None:
     """Who publishes in batches would be missing from the figures."""
     fields: dict[str, str | int] = {"slots": 3, "limit": 3, "lease": LEASE_MS, "queues": '["celery"]'}
