@@ -27,7 +27,8 @@ class _App(Celery):
 
 def make_app(broker: str, settings: switchyard.Settings | None = None, stock: bool = False) -> Celery:
     """A fresh application on this broker, with the results beside the tasks."""
-    app = _App("tests", broker=broker, backend=broker, set_as_current=False)
+    # A broker may be several to fail over along; results have one place.
+    app = _App("tests", broker=broker, backend=broker.partition(";")[0], set_as_current=False)
     app.conf.update(worker_hijack_root_logger=True, broker_connection_retry_on_startup=True)
     if stock:
         app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1)

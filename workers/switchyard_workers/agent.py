@@ -66,6 +66,8 @@ class Agent:
         self._nudge = Nudge()
         self._left = threading.Event()
         self._hung = False
+        #: What to do at each heartbeat instead of the usual.
+        self.instead: Callable[[], None] | None = None
         self._thread: threading.Thread | None = None
         self._renewal = 0.0
         self._reaper = Reaper(state, settings, self.name, self.incarnation, self._restored)
@@ -95,10 +97,15 @@ class Agent:
         if self._thread is not None:
             self._thread.join(self.settings.lease)
         try:
-            self.state.reap(self.name, self.settings.max_deliveries, self.claimant.epoch, left=True)
+            self.depart()
         except RedisError as exc:
             text = "Node %s could not say goodbye: %s. Its tasks come back when its lease ends, within %s s."
             logger.warning(text, self.name, exc, self.settings.lease)
+
+    def depart(self) -> None:
+        """Give back what this node has, and be gone from the cluster."""
+        self.state.reap(self.name, self.settings.max_deliveries, self.claimant.epoch, left=True)
+        self._left.set()
 
     def _settle_all(self) -> None:
         """Settle while the lease is kept; a server that takes nothing now may do so in two leases' time."""
@@ -109,6 +116,11 @@ class Agent:
                 self.claimant.flush()
             if self.claimant.is_due:
                 self._left.wait(self.settings.renew / 10)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether this node is not, and will not be, in the cluster on this server any more."""
+        return self._left.is_set()
 
     def nudge(self) -> None:
         """Renew now instead of at the next beat: something changed. Signal handlers may call it, too."""
@@ -165,13 +177,9 @@ class Agent:
             self._register()
             self.claimant.claim_next = True
             return
-        logger.critical(
-            "Node %s was taken over by %s (process %d) while this worker was silent. This worker stops; "
-            "if both should run, give each a --node of its own.",
-            self.name,
-            holder.hostname,
-            holder.pid,
-        )
+        text = "Node %s was taken over by %s (process %d) while this worker was silent. This worker stops; "
+        text += "if both should run, give each a --node of its own."
+        logger.critical(text, self.name, holder.hostname, holder.pid)
         self._left.set()
         self.stop()
 
@@ -181,9 +189,10 @@ class Agent:
             if self._left.is_set():
                 return
             try:
-                self._beat()
+                (self.instead or self._beat)()
             except (RedisError, OSError) as exc:
-                logger.warning("Node %s could not renew its lease: %s. Trying again.", self.name, exc)
+                level = logging.DEBUG if self.instead else logging.WARNING
+                logger.log(level, "Node %s could not renew its lease: %s. Trying again.", self.name, exc)
                 self._left.wait(self.settings.renew / 2)
                 self.nudge()
             except (NodeNameInUse, OtherLayout) as exc:
@@ -201,17 +210,7 @@ class Agent:
             logger.error("Node %s: the event loop %s.", self.name, _HANGS if seen.hangs else "goes on")
         if seen.hangs:
             return
-        fields, sent_at = self._fields(seen), time.monotonic()
-        renewal = self.state.renew(
-            self.name,
-            self.claimant.epoch,
-            self._lease_ms,
-            seen.queues,
-            fields,
-            self._outage_ms,
-            self._wait_lists.look,
-        )
-        self._renewal = time.monotonic() - sent_at
+        renewal = self.renew(seen)
         if renewal.fenced:
             self._register_again()
             return
@@ -226,6 +225,14 @@ class Agent:
         apart(self.name, "settle what is done", self.claimant.flush)
         if self._reaper.reap(renewal.overdue):
             self.nudge()
+
+    def renew(self, seen: Observation) -> Renewal:
+        """Prolong the lease, with what is to be said of the node."""
+        said = (self._lease_ms, seen.queues, self._fields(seen), self._outage_ms, self._wait_lists.look)
+        sent_at = time.monotonic()
+        renewal = self.state.renew(self.name, self.claimant.epoch, *said)
+        self._renewal = time.monotonic() - sent_at
+        return renewal
 
     def _restored(self) -> None:
         self.claimant.claim_next = True
@@ -271,7 +278,8 @@ class Agent:
     def _fields(self, seen: Observation) -> Mapping[str, str | int]:
         mine = self.claimant.finished
         known, self._known = self._known, self.claimant.newest
-        running = (epoch_and_receipt(tag)[1] for tag in seen.running)
+        # Some may have been claimed on another server, where this node was before.
+        running = (epoch_and_receipt(tag)[1] for tag in seen.running if tag in self.claimant.held)
         now = load.sample(seen.active, mine.count, dict(mine.runtimes), dict(mine.by_queue), self._renewal)
         return {
             "slots": seen.slots,

@@ -20,15 +20,17 @@ from switchyard.adapters.worker.lifetime import Lifetime
 from switchyard.adapters.worker.request import count_deaths
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.keys import checked_queue
+from switchyard.cluster.state import State
 from switchyard.errors import BrokerRefuses, BrokerUnreachable, SwitchyardError
 from switchyard.install import installation
 from switchyard.models import DeadTask
 from switchyard.transport.claiming import Claiming
-from switchyard.transport.opening import open_state, require_supported
+from switchyard.transport.opening import open_state_beside, require_supported
 
 from switchyard_workers.agent import Agent
 from switchyard_workers.observation import Observation
 from switchyard_workers.tell_callers import fail
+from switchyard_workers.whereabouts import Whereabouts
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class NodeStep(bootsteps.StartStopStep):
     requires = (Tasks,)
 
     def __init__(self, c: Consumer, **kwargs: Any) -> None:
-        self.agent: Agent | None = None
+        self._whereabouts = Whereabouts()
         self._ticked_at = time.monotonic()
         self._lifetime = Lifetime(self._tick, self._told)
         if self.include_if(c):
@@ -51,6 +53,11 @@ class NodeStep(bootsteps.StartStopStep):
             pause_after_refusals(c)
         super().__init__(c, **kwargs)
 
+    @property
+    def agent(self) -> Agent | None:
+        """The one on the server where the consumer consumes; None before it has joined, and once it left."""
+        return self._whereabouts.here
+
     def include_if(self, c: Consumer) -> bool:
         """Where the broker is neither Redis nor Valkey, the worker is one of plain Celery's."""
         return installation(c.app).broker.is_ours
@@ -61,14 +68,14 @@ class NodeStep(bootsteps.StartStopStep):
         keep_begun_jobs(c.pool)
         settle_promptly(c)
         report_errors(c.pool)
-        if self.agent is None:
-            self.agent = self._join(c)
-        else:
-            self._release_forgotten(self.agent.claimant, c.pool)
-        _claiming(c).claim_for(self.agent.claimant)
+        agent = self._whereabouts.at(c.connection.server, lambda: self._join(c))
+        running = celery_worker.running_tags() | begun_tags(c.pool)
+        self._whereabouts.keep_only(running)
+        agent.claimant.forget_all_but(running)
+        _claiming(c).claim_for(agent.claimant, self._whereabouts.others)
         # Celery cancels what was put on its timer for a connection that is lost; each start puts it on again.
         c.timer.call_repeatedly(installation(c.app).settings.renew, self._tick)
-        self.agent.nudge()
+        agent.nudge()
 
     def stop(self, c: Consumer) -> None:
         """Claim nothing more. If the worker is stopping, hand the inbox back at once."""
@@ -81,11 +88,10 @@ class NodeStep(bootsteps.StartStopStep):
 
     def shutdown(self, c: Consumer) -> None:
         """Every task that could finish has: leave the cluster."""
-        if self.agent is not None:
-            if self._lifetime.error is not None:
-                self._count_deaths(self.agent.claimant, self._lifetime.error)
-            self.agent.leave()
-            self.agent = None
+        if self._lifetime.error is not None:
+            for claimant in self._whereabouts.claimants:
+                self._count_deaths(claimant, self._lifetime.error)
+        self._whereabouts.leave()
 
     @staticmethod
     def _count_deaths(claimant: Claimant, error: BaseException) -> None:
@@ -116,7 +122,7 @@ class NodeStep(bootsteps.StartStopStep):
 
     def _agent(self, c: Consumer) -> Agent:
         settings = installation(c.app).settings
-        state = open_state(c.app, settings)
+        state = open_state_beside(c.connection, settings)
         require_supported(state)
         for queue in c.app.amqp.queues.consume_from:
             checked_queue(state.keys, queue)
@@ -129,7 +135,7 @@ class NodeStep(bootsteps.StartStopStep):
             settings,
             c.hostname,
             lambda: self._observe(c),
-            lambda dead: c.call_soon(self._tell, c, dead),
+            lambda dead: c.call_soon(self._tell, c, state, dead),
             celery_worker.stop,
             lambda message: message.is_known,
             lambda tag: c.call_soon(self._make_room, c, tag),
@@ -141,15 +147,14 @@ class NodeStep(bootsteps.StartStopStep):
         if c.task_consumer is not None:
             c.task_consumer.channel.forget(tag)
 
-    def _tell(self, c: Consumer, dead: DeadTask) -> None:
+    def _tell(self, c: Consumer, state: State, dead: DeadTask) -> None:
         """Make the result of a task that was given up a failure."""
         try:
             fail(c.app, c.task_consumer.channel, dead)
         except Exception:
             logger.exception("Callers of the task given up with receipt %s could not be told.", dead.receipt)
-        if self.agent is not None:
-            with suppress(RedisError, OSError):  # else it is told again
-                self.agent.state.announced(dead.receipt)
+        with suppress(RedisError, OSError):  # else it is told again
+            state.announced(dead.receipt)
 
     def _nudge(self) -> None:
         if self.agent is not None:
@@ -190,11 +195,6 @@ class NodeStep(bootsteps.StartStopStep):
             and not excused
             and time.monotonic() - self._ticked_at > installation(c.app).settings.lease
         )
-
-    @staticmethod
-    def _release_forgotten(claimant: Claimant, pool: Any) -> None:
-        """Give back claims that neither the pool nor we know of since the connection was lost."""
-        claimant.forget_all_but(celery_worker.running_tags() | begun_tags(pool))
 
 
 def _claiming(c: Consumer) -> Claiming:

@@ -95,7 +95,8 @@ class Dashboard(Flower):
 
 def _connect(capp: Any) -> State:
     """The cluster's state. Raises BrokerUnreachable."""
-    state = open_state(capp, installation(capp).settings.model_copy(update={"lease": _PATIENCE}))
+    settings = installation(capp).settings.model_copy(update={"lease": _PATIENCE})
+    state = open_state(capp, settings, capp.conf.broker_read_url)
     # A look that failed is tried again in a second; until then people shall know.
     state.client.set_retry(Retry(NoBackoff(), 0))
     return state

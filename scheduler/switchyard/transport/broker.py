@@ -28,7 +28,7 @@ class Broker:
         """Whether we can work on it. Where we can not, the application is one of plain Celery's."""
         if self._is_ours is None:
             conf = self._app.conf
-            self._is_ours = _is_ours(conf.broker_write_url, conf.broker_transport)
+            self._is_ours = _are_ours(conf)
             self._found(conf, self._is_ours)
         return self._is_ours
 
@@ -43,9 +43,7 @@ class Broker:
 
     def configured(self, conf: Any) -> None:
         """The application reads its configuration; a broker that is not named yet may still be."""
-        self._found(
-            conf, conf.broker_write_url is None or _is_ours(conf.broker_write_url, conf.broker_transport)
-        )
+        self._found(conf, conf.broker_write_url is None or _are_ours(conf))
 
     def forget(self) -> None:
         """A connection is made: the configuration may name another broker by now."""
@@ -60,6 +58,12 @@ class Broker:
                 "for Switchyard, set broker_url to a redis://, rediss://, redis+socket:// or sentinel:// URL",
                 self._app.main,
             )
+
+
+def _are_ours(conf: Any) -> bool:
+    """Where nodes read from and where producers write to may be two brokers."""
+    urls = (conf.broker_write_url, conf.broker_read_url)  # each of which may be a list
+    return all(_is_ours(url, conf.broker_transport) for url in urls)
 
 
 def _is_ours(url: Any, transport: str | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,14 +30,18 @@ class Claiming:
         self._channel = channel
         self._state = state
         self._claimant: Claimant | None = None
+        self._others: Sequence[Claimant] = ()
         self._sources: Sources | None = None
         self._served: set[str] = set()
 
     # -- the node's -----------------------------------------------------------------------------------
 
-    def claim_for(self, claimant: Claimant) -> None:
-        """From now on this channel claims for a node, instead of popping from the lists."""
-        self._claimant = claimant
+    def claim_for(self, claimant: Claimant, others: Sequence[Claimant] = ()) -> None:
+        """From now on this channel claims for a node, instead of popping from the lists.
+
+        What ``others`` still hold, that the node claimed on other servers before, takes room as well.
+        """
+        self._claimant, self._others = claimant, others
         claimant.connected()
 
     def stop(self) -> None:
@@ -70,7 +74,8 @@ class Claiming:
     @property
     def held(self) -> int:
         """How many claimed messages this process has."""
-        return 0 if self._claimant is None else len(self._claimant.held)
+        mine = () if self._claimant is None else (self._claimant, *self._others)
+        return sum(len(claimant.held) for claimant in mine)
 
     def start(self, connection: Any, queues: tuple[str, ...], room: int | None) -> None:
         """Claim up to ``room`` messages, or wait on the bell."""

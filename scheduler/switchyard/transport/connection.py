@@ -47,6 +47,21 @@ class Connection(_Ours, kombu_connection.Connection):
         return ConnectionPool(self, limit, **kwargs)
 
     @property
+    def server(self) -> str:
+        """The server that it leads to now, without credentials; for Sentinel, all sentinels."""
+        leads_to_sentinels = issubclass(self.get_transport_cls(), SentinelTransport)
+        return ";".join(self.alt) if leads_to_sentinels and self.alt else str(self.as_uri())
+
+    def beside(self, **transport_options: Any) -> Connection:
+        """Another connection to the very server that this one leads to, which does not fail over from it."""
+        leads_to_sentinels = issubclass(self.get_transport_cls(), SentinelTransport)
+        other: Connection = self.clone(
+            transport_options={**self.transport_options, **transport_options},
+            alternates=self.alt if leads_to_sentinels else [],
+        )
+        return other
+
+    @property
     def reaches_ours(self) -> bool:
         """Whether its broker is one that we can work on: Redis or Valkey. No connection is made."""
         return self.get_transport_cls() in _OURS.values()

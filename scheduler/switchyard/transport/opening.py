@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -22,20 +23,32 @@ OLDEST_REDIS = (6, 2)
 OLDEST_VALKEY = (7, 2)
 
 
-def open_state(app_or_url: Any, settings: Settings) -> State:
-    """The state of an application's cluster, or of the one behind a broker URL.
+def open_state(app_or_url: Any, settings: Settings, url: str | None = None) -> State:
+    """The state behind a broker URL, or behind ``url`` with an application's settings of its broker.
 
-    Raises BrokerUnreachable, BrokerRefuses, UnsupportedBroker. Commands on it have a deadline of one lease,
-    or what the user set, if that is shorter.
+    Without ``url`` it is the one that the application's producers write to. Raises BrokerUnreachable,
+    BrokerRefuses, UnsupportedBroker. Commands on it have a deadline of one lease, or what the user set, if
+    that is shorter.
     """
-    users = {} if isinstance(app_or_url, str) else app_or_url.conf.broker_transport_options
-    waits = ("socket_connect_timeout", "socket_timeout")
-    options: dict[str, Any] = {name: min(settings.lease, users.get(name) or math.inf) for name in waits}
-    options["switchyard_namespace"] = settings.namespace
     if isinstance(app_or_url, str):
-        connection = Connection(app_or_url, transport_options=options)
-    else:
-        connection = app_or_url.connection(app_or_url.conf.broker_write_url, transport_options=options)
+        return _state(Connection(app_or_url, transport_options=_options(settings, {})))
+    conf = app_or_url.conf
+    options = _options(settings, conf.broker_transport_options)
+    return _state(app_or_url.connection(url or conf.broker_write_url, transport_options=options))
+
+
+def open_state_beside(connection: Connection, settings: Settings) -> State:
+    """The state on the very server that a connection leads to. Raises what :func:`open_state` raises."""
+    return _state(connection.beside(**_options(settings, connection.transport_options)))
+
+
+def _options(settings: Settings, users: Mapping[str, Any]) -> dict[str, Any]:
+    waits = ("socket_connect_timeout", "socket_timeout")
+    options = {name: min(settings.lease, users.get(name) or math.inf) for name in waits}
+    return {**options, "switchyard_namespace": settings.namespace}
+
+
+def _state(connection: Connection) -> State:
     if not connection.reaches_ours:
         raise UnsupportedBroker(
             f"Switchyard needs Redis or Valkey as the broker, not {connection.transport_cls!r}; "
@@ -65,6 +78,15 @@ def require_supported(state: State) -> None:
     """Raises ServerTooOld; a server that may not tell its version gets the benefit of the doubt."""
     with suppress(NoPermissionError):
         server_name(state)
+
+
+def address(state: State) -> str:
+    """Where the server is: host, port and database, or the path of its socket."""
+    known = state.client.connection_pool.connection_kwargs
+    if "host" not in known and "path" not in known:
+        return "the address that the sentinels name"
+    place = known.get("path") or f"{known['host']}:{known.get('port', 6379)}"
+    return f"{place}/{known.get('db') or 0}"
 
 
 def server_name(state: State) -> str:

@@ -128,3 +128,32 @@ def test_what_a_broken_connection_was_to_settle_is_settled_on_the_next(
     assert cluster.shared() == []
     claimant.flush()
     assert cluster.outstanding("a") == 0
+
+
+def test_what_is_held_on_a_server_that_was_left_goes_back_unless_it_runs_or_is_done(
+    cluster: Cluster, claimant: Claimant, connection: Any
+) -> None:
+    """Broken if a failover runs a task twice whose acknowledgement waits for the event loop."""
+    for i in range(3):
+        cluster.place(f"m{i}", "a")
+    claimant.start(connection, SOURCES, 3)
+    idle, runs, done = read_all(claimant, connection)
+    for tag in (idle, runs, done):
+        claimant.hold(tag, None, "q")
+    claimant.is_done(done)
+    claimant.keep_only({runs})
+    claimant.flush()
+    assert cluster.shared() == ["m0"]
+    assert cluster.outstanding("a") == 1
+
+
+def test_an_answer_is_overdue_once_the_server_should_have_said_that_there_is_nothing(
+    cluster: Cluster, claimant: Claimant, connection: Any, clock: Clock
+) -> None:
+    """Broken if a node waits for ever on a connection that fell silent, or gives up one that waits."""
+    assert claimant.overdue == 0
+    claimant.start(connection, SOURCES, 1)
+    clock.now += LEASE
+    assert claimant.overdue == LEASE - claimant.poll
+    read_all(claimant, connection)
+    assert claimant.overdue == 0

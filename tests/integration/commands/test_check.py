@@ -43,6 +43,7 @@ def test_check_of_a_sound_cluster_finds_nothing(server: Server) -> None:
     done = run("check", "--broker", server.url())
     assert done.returncode == 0
     assert "up: n1" in done.stdout
+    assert f"answers at 127.0.0.1:{server.port}/0" in done.stdout.replace("localhost", "127.0.0.1")
 
 
 def test_check_finds_lost_nodes_and_tasks_that_nobody_will_run(server: Server) -> None:

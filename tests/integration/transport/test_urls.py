@@ -12,7 +12,7 @@ import pytest
 import switchyard
 from switchyard.errors import BrokerUnreachable
 from switchyard.settings import Settings
-from switchyard.transport.opening import open_state
+from switchyard.transport.opening import open_state, open_state_beside
 
 from tests.support import servers
 from tests.support.app import make_app
@@ -50,6 +50,20 @@ def test_placing_and_looking_work(urls: dict[str, str], kind: str) -> None:
     state.register(kind, "i1", 60_000, ["celery"], fields)
     app.tasks["noop"].apply_async(placement={"node": kind})
     assert {node.name: node.inbox for node in state.snapshot()}[kind] == 1
+    app.close()
+
+
+@pytest.mark.parametrize("kind", ["rediss", "redis+socket"])
+def test_the_state_beside_a_connection_is_on_its_server(urls: dict[str, str], kind: str) -> None:
+    """Broken if a node can't keep its lease where its consumer consumes, behind TLS or a Unix socket."""
+    app = make_app("redis://127.0.0.1:1/0")
+    app.conf.broker_url = f"{urls[kind]};redis://127.0.0.1:1/0"
+    with app.connection() as connection:
+        connection.connect()
+        state = open_state_beside(connection, Settings())
+        state.client.set("mine", kind)
+        assert connection.default_channel.client.get("mine") == kind.encode()
+        assert state.client.connection_pool.connection_kwargs["socket_timeout"] == Settings().lease
     app.close()
 
 

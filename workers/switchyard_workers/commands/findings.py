@@ -20,7 +20,7 @@ from switchyard.errors import SwitchyardError
 from switchyard.install import installation
 from switchyard.models import ListNames, Node, NodeState, QueueDepth, Selector
 from switchyard.settings import Settings
-from switchyard.transport.opening import server_name
+from switchyard.transport.opening import address, server_name
 
 from switchyard_workers.commands.display import seconds
 from switchyard_workers.commands.target import Target
@@ -153,7 +153,7 @@ def _cluster(state: State) -> Iterator[Finding]:
 def server(state: State) -> Finding:
     """What the server is. Raises ServerTooOld."""
     try:
-        return Finding("broker", Level.OK, f"{server_name(state)} answers")
+        return Finding("broker", Level.OK, f"{server_name(state)} answers at {address(state)}")
     except ResponseError as exc:
         mend = "see that it is Redis 6.2, Valkey 7.2 or later"
         return Finding("broker", Level.INFO, f"the broker answers, but does not say what it is: {exc}", mend)

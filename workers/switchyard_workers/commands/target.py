@@ -51,15 +51,18 @@ class Target:
     def open(self) -> State:
         """The cluster's state. Raises BrokerUnreachable, ConfigurationError."""
         app = self.application()
-        url = str(self.broker if app is None else app.conf.broker_write_url)
+        # Nodes live where they read from.
+        url = self.broker if app is None else app.conf.broker_read_url
         # open_state waits for a lease at each of a few attempts; whoever types a command has less time.
         settings = self.settings().model_copy(update={"lease": _PATIENCE})
         try:
-            return open_state(app, settings) if app is not None else _as_the_nodes(open_state(url, settings))
+            if app is not None:
+                return open_state(app, settings, url)
+            return _as_the_nodes(open_state(str(url), settings))
         except SwitchyardError:
             raise
         except (ValueError, LookupError, ImportError) as exc:
-            raise _unusable(url, exc) from None
+            raise _unusable(str(url), exc) from None
 
 
 def _as_the_nodes(state: State) -> State:

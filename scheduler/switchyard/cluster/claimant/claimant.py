@@ -270,6 +270,13 @@ class Claimant:
             self.release(unknown)
         self.flush()
 
+    def keep_only(self, running: Collection[str]) -> None:
+        """The consumer left this server: give back what is held and does not run, once it answers."""
+        self.abandon()
+        kept = {*running, *self._outgoing.tags()}
+        if idle := [tag for tag in self.held.tags() if tag not in kept]:
+            self.release(idle)
+
     def _settle(self, batch: Batch) -> None:
         self._settled(self.state.settle(self.name, *batch))
 
