@@ -49,6 +49,7 @@ class Agent:
         stop: Callable[[], None] = lambda: None,
         knows: Callable[[Any], bool] = lambda message: True,
         forgot: Callable[[str], object] = lambda tag: None,
+        option: str = "--node",
     ) -> None:
         self.state = state
         self.claimant = claimant
@@ -59,6 +60,7 @@ class Agent:
         self.announce = announce
         self.stop = stop
         self.forgot = forgot
+        self._option = option
         self.incarnation = uuid.uuid4().hex
         self._lease_ms = round(settings.lease * 1000)
         # Halfway between a heartbeat that is due and a lease that ends: neither mistaken for an outage.
@@ -80,12 +82,12 @@ class Agent:
 
     # -- joining and leaving --------------------------------------------------------------------------
 
-    def join(self) -> None:
+    def join(self, patience: float | None = None) -> None:
         """Register and keep the lease until :meth:`leave`. Raises NodeNameInUse and OtherLayout.
 
-        A holder that is known to be dead, or that does not renew within its lease, is taken over.
+        A dead holder is taken over, and one whose lease ends within ``patience`` s: two leases if not said.
         """
-        self._register()
+        self._register(patience)
         self._thread = threading.Thread(target=self._keep, name="switchyard-agent", daemon=True)
         self._thread.start()
 
@@ -140,8 +142,8 @@ class Agent:
 
     # -- the lease ------------------------------------------------------------------------------------
 
-    def _register(self) -> None:
-        deadline = time.monotonic() + 2 * self.settings.lease
+    def _register(self, patience: float | None = None) -> None:
+        deadline = time.monotonic() + (2 * self.settings.lease if patience is None else patience)
         while True:
             seen = self.observe()
             answer = self.state.register(
@@ -160,7 +162,7 @@ class Agent:
             elif time.monotonic() + answer.held_ms / 1000 > deadline:
                 raise NodeNameInUse(
                     f"node name {self.name!r} is in use by {answer.held_by}, whose lease is alive; "
-                    "choose another --node, or stop that worker"
+                    f"choose another {self._option}, or stop that worker"
                 )
             else:
                 self._left.wait(min(answer.held_ms / 1000, 0.2) + 0.01)
@@ -178,8 +180,8 @@ class Agent:
             self.claimant.claim_next = True
             return
         text = "Node %s was taken over by %s (process %d) while this worker was silent. This worker stops; "
-        text += "if both should run, give each a --node of its own."
-        logger.critical(text, self.name, holder.hostname, holder.pid)
+        text += "if both should run, give each a %s of its own."
+        logger.critical(text, self.name, holder.hostname, holder.pid, self._option)
         self._left.set()
         self.stop()
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from celery import bootsteps
+from celery.utils.nodenames import default_nodename
 from celery.worker.consumer.tasks import Tasks
 from redis.exceptions import RedisError
 from switchyard.adapters import celery_worker
@@ -21,7 +22,7 @@ from switchyard.adapters.worker.request import count_deaths
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.keys import checked_queue
 from switchyard.cluster.state import State
-from switchyard.errors import BrokerRefuses, BrokerUnreachable, SwitchyardError
+from switchyard.errors import BrokerRefuses, BrokerUnreachable, NodeNameInUse, SwitchyardError
 from switchyard.install import installation
 from switchyard.models import DeadTask
 from switchyard.transport.claiming import Claiming
@@ -33,6 +34,9 @@ from switchyard_workers.tell_callers import fail
 from switchyard_workers.whereabouts import Whereabouts
 
 logger = logging.getLogger(__name__)
+
+#: Workers of one machine that may run under Celery's default name.
+_SAME_NAME_MAX = 1000
 
 
 class NodeStep(bootsteps.StartStopStep):
@@ -108,8 +112,7 @@ class NodeStep(bootsteps.StartStopStep):
 
     def _join(self, c: Consumer) -> Agent:
         try:
-            agent = self._agent(c)
-            agent.join()
+            agent = self._joined(c)
         except BrokerUnreachable as exc:
             # It was there a moment ago: Celery connects again.
             raise (RefusedForNow if isinstance(exc, BrokerRefuses) else ConnectionError)(str(exc)) from exc
@@ -120,14 +123,34 @@ class NodeStep(bootsteps.StartStopStep):
         logger.info("Node %s is up: epoch %s, labels %s.", agent.name, agent.claimant.epoch, labels or "none")
         return agent
 
-    def _agent(self, c: Consumer) -> Agent:
-        settings = installation(c.app).settings
-        state = open_state_beside(c.connection, settings)
+    def _joined(self, c: Consumer) -> Agent:
+        """A node of the first of the names that it may have which is free. Raises SwitchyardError."""
+        state = self._state(c)
+        first, *others = names(installation(c.app).settings.node, c.hostname)
+        for name in [first, *others]:
+            agent = self._agent(c, state, name)
+            try:
+                # A default name is most often held by another worker of this machine, which stays.
+                agent.join(None if name == first else 0.0)
+            except NodeNameInUse as exc:
+                taken = exc
+                continue
+            if name != first:
+                logger.info("Node name %s is taken by another worker; this one is %s.", first, name)
+            return agent
+        raise taken
+
+    @staticmethod
+    def _state(c: Consumer) -> State:
+        state = open_state_beside(c.connection, installation(c.app).settings)
         require_supported(state)
         for queue in c.app.amqp.queues.consume_from:
             checked_queue(state.keys, queue)
         state.runner.load("cluster/claim", "cluster/settle")
-        name = settings.node or c.hostname
+        return state
+
+    def _agent(self, c: Consumer, state: State, name: str) -> Agent:
+        settings = installation(c.app).settings
         claimant = Claimant(state, name, settings.poll, settings.lease, settings.max_deliveries)
         return Agent(
             state,
@@ -139,6 +162,7 @@ class NodeStep(bootsteps.StartStopStep):
             celery_worker.stop,
             lambda message: message.is_known,
             lambda tag: c.call_soon(self._make_room, c, tag),
+            option_for_the_name(settings.node, c.hostname),
         )
 
     @staticmethod
@@ -195,6 +219,21 @@ class NodeStep(bootsteps.StartStopStep):
             and not excused
             and time.monotonic() - self._ticked_at > installation(c.app).settings.lease
         )
+
+
+def names(node: str | None, hostname: str) -> list[str]:
+    """The names that a worker may have as a node, best first: one, if somebody chose it."""
+    if node or hostname != default_nodename(None):
+        return [node or hostname]
+    return [hostname, *(f"{hostname}-{number}" for number in range(2, _SAME_NAME_MAX + 1))]
+
+
+def option_for_the_name(node: str | None, hostname: str) -> str:
+    """Where whoever started this worker chose its name."""
+    if node is None:
+        return "-n"
+    # ``switchyard worker --node`` says it to Celery as well.
+    return "--node" if hostname.startswith(f"{node}@") else "SWITCHYARD_NODE"
 
 
 def _claiming(c: Consumer) -> Claiming:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
+from celery.utils.nodenames import default_nodename, gethostname
 
 from tests.support.app import make_app
 from tests.support.nodes import APP, ROOT, environment, is_up, node_of, worker
@@ -135,3 +139,50 @@ def test_a_name_that_the_application_overrides_is_refused(clean_valkey: Server, 
     assert done.returncode == 1
     assert "'pinned'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@contextmanager
+def plain_command(server: Server, log: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """``celery -A APP worker``, as an unchanged Procfile has it."""
+    command = [sys.executable, "-m", "celery", "-A", APP, "worker", "-P", "threads", "-c", "1", *options]
+    variables = environment(server, SWITCHYARD_LEASE="2", SWITCHYARD_RENEW="0.4")
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, "-l", "INFO", "--without-mingle", "--without-gossip"],
+            cwd=ROOT, env=variables, stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_two_workers_without_a_name_both_run_on_one_machine(clean_valkey: Server, tmp_path: Path) -> None:
+    """The second worker of an unchanged Procfile would exit, which plain Celery's does not."""
+    default = default_nodename(None)
+    with (
+        plain_command(clean_valkey, tmp_path / "1.log"),
+        plain_command(clean_valkey, tmp_path / "2.log") as second,
+    ):
+        for name in (default, f"{default}-2"):
+            wait_until(partial(is_up, clean_valkey, name), f"{name} is up", timeout=60)
+        assert second.poll() is None
+        app = make_app(clean_valkey.url())
+        naps = [
+            app.send_task("where", (0.3,), placement={"node": name}) for name in (default, f"{default}-2")
+        ]
+        assert len([nap.get(timeout=30) for nap in naps]) == 2
+        app.close()
+
+
+def test_a_chosen_name_that_is_taken_is_refused_with_its_own_option(
+    clean_valkey: Server, tmp_path: Path
+) -> None:
+    """Whoever runs celery worker would be told to use an option that it does not have."""
+    with plain_command(clean_valkey, tmp_path / "1.log", "-n", "w1@%h"):
+        name = f"w1@{gethostname()}"
+        wait_until(partial(is_up, clean_valkey, name), f"{name} is up", timeout=60)
+        with plain_command(clean_valkey, tmp_path / "2.log", "-n", "w1@%h") as second:
+            assert second.wait(60) == 1
+        assert "choose another -n, or stop that worker" in (tmp_path / "2.log").read_text()
