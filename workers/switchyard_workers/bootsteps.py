@@ -89,6 +89,8 @@ class NodeStep(bootsteps.StartStopStep):
             _claiming(c).stop()
         if celery_worker.is_closing(c):
             self.agent.drain()
+        else:
+            celery_worker.forget_what_is_not_due(c)
 
     def shutdown(self, c: Consumer) -> None:
         """Every task that could finish has: leave the cluster."""

@@ -107,6 +107,15 @@ def runs_tasks_itself(consumer: Consumer) -> bool:
     return isinstance(consumer.pool, SoloPool)
 
 
+def forget_what_is_not_due(consumer: Consumer) -> None:
+    """Tasks with an ETA, when the connection that brought them is lost: their messages are claimed again.
+
+    From 5.7 on Celery does it. Before 5.6 it clears the timer, in 5.6 only where there is an event loop.
+    """
+    if not hasattr(worker_state, "scheduled_requests"):
+        consumer.timer.clear()
+
+
 def when_a_queue_is_left(consumer: Consumer, tell: Callable[[], None]) -> None:
     """Let it be told when the consumer was made to leave a queue (``celery control cancel_consumer``)."""
     celerys = consumer.cancel_task_queue

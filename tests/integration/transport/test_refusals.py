@@ -24,6 +24,7 @@ _OPERATIONS: dict[str, Callable[[State], object]] = {
     "place": lambda state: state.place(Placement((), True), "q", ["q"], 0, "m"),
     "claim": lambda state: state.claim("a", "1", 1, ["q"], [["q"]]),
     "settle": lambda state: state.settle("a", "1", ["1"]),
+    "acknowledge": lambda state: state.acknowledge("a", "1", ["1"]),
     "release": lambda state: state.release("a", "1", [("1", "")]),
     "crash": lambda state: state.crash("a", "1", "1", "", 5),
     "bury": lambda state: state.bury("a", "1", "1", "why"),
@@ -62,6 +63,6 @@ def test_every_operation_that_writes_says_try_again(state: State, name: str) -> 
 
 def test_every_operation_that_changes_the_cluster_is_among_them() -> None:
     """Broken if a new one is left out above."""
-    reads_or_dead = {"mark", "requeue", "discard"}
+    reads_or_dead = {"mark", "requeue", "discard", "requeue_each", "discard_each"}
     changes = {name for name in {**vars(State), **vars(Buried)} if not name.startswith("_")}
     assert changes == {*_OPERATIONS, *reads_or_dead}
