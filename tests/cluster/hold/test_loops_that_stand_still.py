@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import celery
 import pytest
 from celery import Celery
 from switchyard.models import NodeState
@@ -90,6 +91,7 @@ def test_a_slow_handler_of_the_shutdown_is_no_hang(
         does_not_take_any_more(app, clean_valkey)
 
 
+@pytest.mark.skipif(celery.VERSION < (5, 5), reason="soft shutdown came with Celery 5.5")
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_a_soft_shutdown_is_no_hang(app: Celery, clean_valkey: Server, tmp_path: Path, pool: str) -> None:
     """Broken if a task that ends within worker_soft_shutdown_timeout runs twice."""

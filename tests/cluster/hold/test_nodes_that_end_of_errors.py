@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import celery
 import pytest
 from celery import Celery
 
@@ -15,7 +16,12 @@ from tests.support.waiting import wait_until
 #: How each pool can be brought to an end, or to lose a process, by what its task raises.
 POISONS = [
     ("prefork", "exhaust"),
-    ("prefork", "leave"),
+    pytest.param(
+        *("prefork", "leave"),
+        marks=pytest.mark.skipif(
+            celery.VERSION < (5, 7), reason="before 5.7 Celery calls it failed, and done"
+        ),
+    ),
     ("solo", "exhaust"),
     ("solo", "leave"),
     ("threads", "leave"),
@@ -25,7 +31,7 @@ POISONS = [
 NODES = 4
 
 
-@pytest.mark.parametrize(("pool", "poison"), POISONS, ids=[" ".join(each) for each in POISONS])
+@pytest.mark.parametrize(("pool", "poison"), POISONS)
 def test_a_task_that_ends_node_after_node_is_given_up_and_nobody_else(
     app: Celery, clean_valkey: Server, tmp_path: Path, pool: str, poison: str
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import celery
 import pytest
 from celery import Celery
 
@@ -83,6 +84,7 @@ def test_a_task_that_is_acknowledged_as_it_starts_never_runs_again(
         assert heir.load.done == 1 or heir.load.active == 0
 
 
+@pytest.mark.skipif(celery.VERSION < (5, 7), reason="before 5.7 Celery calls it failed, and done")
 def test_a_task_that_always_takes_too_long_is_given_up(
     app: Celery, clean_valkey: Server, tmp_path: Path
 ) -> None:

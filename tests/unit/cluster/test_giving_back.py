@@ -22,11 +22,19 @@ class SlowState:
         self.at_once = self.most_at_once = 0
         self._pause = threading.Event()
         self.fails = 0
+        self.fenced = False
+        self.acknowledged: list[str] = []
 
     def release(self, name: str, epoch: str, pairs: list[tuple[str, str]], front: bool) -> int:
         """Claims are given back."""
         self._tell([receipt for receipt, _ in pairs])
         return len(pairs)
+
+    def acknowledge(self, name: str, epoch: str, receipts: list[str]) -> bool:
+        """Tasks start that shall never run again."""
+        if not self.fenced:
+            self.acknowledged += receipts
+        return not self.fenced
 
     def settle(self, name: str, epoch: str, receipts: list[str]) -> Settlement:
         """Claims are settled."""
@@ -92,6 +100,24 @@ def test_what_could_not_be_told_is_told_first_the_next_time(claimant: Claimant, 
         assert claimant.accounted == left
     claimant.flush()
     assert state.told == Counter({"1": 1, "2": 1})
+    assert claimant.accounted == 0
+
+
+@pytest.mark.parametrize("fenced", [False, True])
+def test_what_is_acknowledged_as_it_starts_is_held_until_it_ends_and_settled_once(
+    claimant: Claimant, state: SlowState, fenced: bool
+) -> None:
+    """Broken if a task that runs takes no slot, or if of one that a fenced node had, a copy runs as well."""
+    state.fenced = fenced
+    claimant.hold("1.1", None, "q")
+    claimant.acknowledge("1.1")
+    claimant.flush()
+    assert state.acknowledged == ([] if fenced else ["1"])
+    assert state.told == Counter({"1": int(fenced)})
+    assert "1.1" in claimant.held
+    claimant.settle("1.1")
+    claimant.flush()
+    assert state.told == Counter({"1": 1})
     assert claimant.accounted == 0
 
 

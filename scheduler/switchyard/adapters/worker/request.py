@@ -11,6 +11,7 @@ from typing import Any
 
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.exceptions import TaskPredicate
 from kombu.utils.imports import symbol_by_name
 
 from switchyard.adapters.celery_task import run_again_if_its_retry_is_lost
@@ -51,8 +52,8 @@ class CountsDeaths:
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """What Celery does; the mark tells our QoS why the message is rejected."""
-        self._fails = True
         error = getattr(exc_info.exception, "exc", exc_info.exception)
+        self._fails = not isinstance(error, TaskPredicate)  # such as Retry: its message is sent already
         self.message.process_died = isinstance(error, _DEATHS)
         run_again_if_its_retry_is_lost(error)
         with self._marked_if_it_fails(), self._ending():
