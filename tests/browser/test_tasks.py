@@ -61,6 +61,21 @@ def test_requeue_after_a_question(stage: Stage, page: Page) -> None:
     assert state_of(stage.server).purge(["burials"]) == 1
 
 
+def test_the_dead_are_found_by_what_they_are_like(stage: Stage, page: Page) -> None:
+    """Among thousands nobody would find the task that is meant, nor come to the older ones."""
+    receipt = bury(stage.app, stage.server, "add", "as asked")
+    other = bury(stage.app, stage.server, "noop", "another reason")
+    page.goto(f"{stage.dashboard.url}/dead")
+    expect(row(page, "another reason")).to_be_visible()
+    page.get_by_label("Reason").fill("AS ASKED")
+    expect(row(page, "another reason")).to_have_count(0)
+    expect(row(page, "as asked")).to_be_visible()
+    expect(page.locator("#more")).to_have_text("1 listed of 2 tasks given up on.")
+    page.get_by_label("Task", exact=True).fill("nobody's")
+    expect(page.locator("#empty")).to_have_text("None of those looked at is like that.")
+    assert state_of(stage.server).discard_each([receipt, other]) == 2
+
+
 def test_one_task_whole_with_hostile_values_then_discard(stage: Stage, page: Page) -> None:
     """Whoever may send a task could run scripts in the browser of the operator who looks at it."""
     receipt = bury(stage.app, stage.server, HOSTILE, HOSTILE)

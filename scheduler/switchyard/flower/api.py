@@ -11,15 +11,19 @@ from tornado.web import HTTPError, url
 
 from switchyard.adapters.flower_app import reason_of, run_blocking
 from switchyard.cluster.as_json import dead_document, message_text, summarize
+from switchyard.cluster.sought import Sought, page
 from switchyard.cluster.state import State
 from switchyard.flower.documents import Documents
-from switchyard.flower.sampler import OUTAGE
+from switchyard.flower.sampler import DEAD_KEPT, OUTAGE
 from switchyard.flower.security import GuardedData
 
 T = TypeVar("T")
 
 #: Events that one answer has if nothing else is asked for, and at most.
 EVENTS_DEFAULT, EVENTS_MAX = 200, 1000
+
+#: Dead tasks that are looked at for one answer: whoever looks on sees the answer each second.
+_DEAD_EXAMINED = 1000
 
 
 class Api(GuardedData):
@@ -118,11 +122,18 @@ class EventsHandler(Api):
 class DeadHandler(Api):
     """Tasks given up on."""
 
-    def get(self) -> None:
-        """The latest of them."""
+    async def get(self) -> None:
+        """The latest of them, from the last look; with arguments those that are like that, read now."""
+        start = self.get_argument("start", 0, type=int)
+        sought = Sought(*(self.get_argument(name, "", escape=False) for name in ("queue", "task", "reason")))
+        if start < 0:
+            raise HTTPError(400, f"start is {start}, but must be 0 or more")
         documents = self.documents()
         count = documents.snapshot.dead_count
-        self.answer({"look": documents.look(), "count": count, "dead": documents.dead()})
+        found, following = documents.dead(), DEAD_KEPT if count > DEAD_KEPT else None
+        if start or sought != Sought():
+            found, following = await self.on_cluster("dead", lambda state: _page(state, sought, start))
+        self.answer({"look": documents.look(), "count": count, "dead": found, "following": following})
 
 
 class DeadTaskHandler(Api):
@@ -202,6 +213,11 @@ def handlers() -> list[url]:
         url(r"/api/dead/([0-9]+)/requeue", RequeueHandler),
         url(r"/api/dead/([0-9]+)/discard", DiscardHandler),
     ]
+
+
+def _page(state: State, sought: Sought, start: int) -> tuple[list[dict[str, Any]], int | None]:
+    found = page(state, sought, start, DEAD_KEPT, _DEAD_EXAMINED)
+    return [dead_document(summary, time.time()) for summary, _ in found.dead], found.following
 
 
 def _read_dead(state: State, receipt: str) -> dict[str, Any] | None:

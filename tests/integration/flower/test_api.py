@@ -71,6 +71,23 @@ def validated(answer: Answer, path: str, method: str = "get") -> Any:
     return answer.json
 
 
+def test_the_dead_are_paged_and_filtered(
+    site: Site, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of thousands the latest 200 would be listed, and the rest could be neither requeued nor discarded."""
+    every = receipts(site)
+    assert len(every) == 2
+    assert validated(site.get("/api/dead"), "/api/dead")["following"] is None
+    rest = validated(site.get("/api/dead?start=1"), "/api/dead")
+    assert ([dead["receipt"] for dead in rest["dead"]], rest["count"]) == (every[1:], 2)
+    for query, found in (("reason=DIED", 2), ("queue=q", 2), ("queue=other", 0), ("task=shop.*", 0)):
+        assert len(validated(site.get(f"/api/dead?{query}"), "/api/dead")["dead"]) == found, query
+    monkeypatch.setattr(api, "_DEAD_EXAMINED", 1)
+    first = validated(site.get("/api/dead?queue=q"), "/api/dead")
+    assert (len(first["dead"]), first["following"]) == (1, 1)
+    validated(site.get("/api/dead?start=-1"), "/api/dead")
+
+
 def receipts(site: Site) -> list[str]:
     return [dead["receipt"] for dead in site.get("/api/dead").json["dead"]]
 

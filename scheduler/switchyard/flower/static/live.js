@@ -38,10 +38,15 @@ export function nodePage(name) {
   return `${settings.node}?name=${encodeURIComponent(name)}`;
 }
 
-/** Shows each new document with `show`, null if what the page is about is gone, until the page is left. */
+/**
+ * Shows each new document with `show`, null if what the page is about is gone, until the page is left. `url`
+ * may be a function: what the reader asks for may change, and an answer to an older question is not shown.
+ */
 export async function follow(url, show) {
+  const wanted = typeof url === "function" ? url : () => url;
   for (;;) {
-    await refresh(url, show);
+    const asked = wanted();
+    await refresh(asked, (found) => wanted() === asked && show(found));
     await pause();
   }
 }
