@@ -90,6 +90,23 @@ def test_queues_of_one_priority_take_turns(cluster: Cluster) -> None:
     assert [claim.message for claim in claimed.claims] == [b"q0", b"r0", b"q1", b"r1"]
 
 
+def test_thousands_of_empty_queues_are_not_looked_at_one_by_one(cluster: Cluster) -> None:
+    """Each claim of a node with a queue for each customer would stop the server for tens of milliseconds."""
+    cluster.join("n1", limit=10)
+    queues = [f"customer {number}" for number in range(2000)]
+    client = cluster.state.client
+    # At the ends of what is looked at together, and two in one place.
+    full = [queues[at] for at in (0, 99, 100, 101, 1999)]
+    for queue in full:
+        client.lpush(queue, f"{queue} first", f"{queue} second")
+    before = client.info("commandstats").get("cmdstat_rpop", {"calls": 0})["calls"]
+    claimed = cluster.state.claim("n1", cluster.epochs["n1"], 20, queues, [queues], fair=True)
+    assert [claim.message.decode() for claim in claimed.claims] == [
+        f"{queue} {which}" for which in ("first", "second") for queue in full
+    ]
+    assert client.info("commandstats")["cmdstat_rpop"]["calls"] - before < 1000
+
+
 def test_a_node_that_found_nothing_is_rung_when_a_task_is_left_on_the_queue(cluster: Cluster) -> None:
     """An idle node would sleep through its poll interval while a task waits (invariant 4)."""
     cluster.join("a")
