@@ -18,7 +18,7 @@ def test_a_task_of_a_node_that_was_told_to_quit_is_redelivered(
     """Broken if worker_deduplicate_successful_tasks runs a task again that was done before its node left."""
     with worker(clean_valkey, tmp_path, "first", slots=1, pool="prefork") as first:
         result = app.tasks["redelivery"].delay(60.0)
-        wait_until(lambda: known(clean_valkey, "first").claims == 1, "the task runs")
+        wait_until(lambda: known(clean_valkey, "first").load.active == 1, "the task runs")
         first.process.send_signal(signal.SIGQUIT)
         first.process.wait(40)
     with worker(clean_valkey, tmp_path, "second", slots=1, ready=False):
