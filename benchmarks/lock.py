@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import switchyard
-from switchyard.adapters import celery_app
+from switchyard.adapters.celery import app as celery_app
 
 from benchmarks.figures import Figure, Target
 from benchmarks.machines.bed import Bed

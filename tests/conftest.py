@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from celery import _state
@@ -27,13 +28,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 #: Folders and files whose tests run one after the other, in one process: chaos takes all of a small machine,
 #: the browser's tests share a cluster that is slow to start, and two demos might choose the same port.
 _IN_TURN = ("chaos", "browser", "test_demo")
+_TESTS = Path(__file__).parent
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist, which reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let ``make test`` spread all tests but these over its processes."""
     for item in items:
-        for name in {item.path.parent.name, item.path.stem} & set(_IN_TURN):
+        for name in {*item.path.relative_to(_TESTS).parts, item.path.stem} & set(_IN_TURN):
             item.add_marker(pytest.mark.xdist_group(name))
 
 
@@ -42,6 +44,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test decides anything on the broker of an application that another one left behind."""
     monkeypatch.setattr(current_app, "_apps", [])
     monkeypatch.setattr(_state._tls, "current_app", None)
+    monkeypatch.setattr(_state, "default_app", None)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import Celery
 
-from switchyard.adapters import celery_app
+from switchyard.adapters.celery import app as celery_app
 from switchyard.adapters.kombu_redis.deadlines import CONNECTS_S
 from switchyard.cached_tasks.decorator import TaskAnnotations, refuse_late
 from switchyard.cached_tasks.results import Results

@@ -11,14 +11,14 @@ from celery import bootsteps
 from celery.utils.nodenames import default_nodename
 from celery.worker.consumer.tasks import Tasks
 from redis.exceptions import RedisError
-from switchyard.adapters import celery_worker
-from switchyard.adapters.celery_connecting import pause_after_refusals
-from switchyard.adapters.celery_pool import begun_tags, keep_begun_jobs, report_errors
-from switchyard.adapters.celery_settling import settle_promptly
-from switchyard.adapters.celery_worker import Consumer
+from switchyard.adapters.celery import consumer as celery_worker
+from switchyard.adapters.celery.connecting import pause_after_refusals
+from switchyard.adapters.celery.consumer import Consumer
+from switchyard.adapters.celery.lifetime import Lifetime
+from switchyard.adapters.celery.pool import begun_tags, keep_begun_jobs, report_errors
+from switchyard.adapters.celery.request import count_deaths
+from switchyard.adapters.celery.settling import settle_promptly
 from switchyard.adapters.redis_refusals import RefusedForNow
-from switchyard.adapters.worker.lifetime import Lifetime
-from switchyard.adapters.worker.request import count_deaths
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.keys import checked_queue
 from switchyard.cluster.state import State

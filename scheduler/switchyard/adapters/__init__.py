@@ -1,1 +1,1 @@
-"""What we use of other libraries that they do not promise: one module for each of them, in every version."""
+"""What we use of other libraries that they do not promise: a module or a room for each, in every version."""

@@ -12,7 +12,7 @@ from typing import Any
 from celery.exceptions import ImproperlyConfigured
 from kombu.utils.json import dumps
 
-from switchyard.adapters.celery_schedules import loss
+from switchyard.adapters.celery.schedules import loss
 from switchyard.adapters.redbeat import store
 from switchyard.beat.instants import next_instant
 from switchyard.beat.plan import Missed

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from switchyard.adapters.celery_schedules import follows_the_sun, interval_of, next_run
+from switchyard.adapters.celery.schedules import follows_the_sun, interval_of, next_run
 from switchyard.errors import ConfigurationError
 
 #: The sun's position is iterated to about a second; the same event must not be found again.

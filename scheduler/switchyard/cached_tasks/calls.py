@@ -11,7 +11,7 @@ from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
 from redis.exceptions import RedisError
 
-from switchyard.adapters.celery_task import AnyResult, finished
+from switchyard.adapters.celery.task import AnyResult, finished
 from switchyard.cached_tasks.results import Results
 from switchyard.cached_tasks.sharing import publish_once, run_once
 from switchyard.cached_tasks.template import Template

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from switchyard.adapters.celery_app import annotations_of
+from switchyard.adapters.celery.app import annotations_of
 from switchyard.cached_tasks.calls import CachedCalls, Caching, apply_async_of, run_of
 from switchyard.cached_tasks.results import LONGEST_TTL_S, Results
 from switchyard.cached_tasks.template import DECORATOR, parse

@@ -22,7 +22,7 @@ from celery.states import PROPAGATE_STATES, REVOKED
 from celery.utils import uuid
 from redis.exceptions import RedisError
 
-from switchyard.adapters.celery_task import ignores_result
+from switchyard.adapters.celery.task import ignores_result
 from switchyard.cached_tasks.flights import Flight, Stage
 from switchyard.cached_tasks.results import Remembered, Results
 from switchyard.errors import BrokerUnreachable, NotCacheable

@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, get_args
 from celery import current_task, states
 from celery.exceptions import Ignore
 
-from switchyard.adapters.celery_task import retry_uncounted
+from switchyard.adapters.celery.task import retry_uncounted
 from switchyard.coordination import servers as deciding
 from switchyard.coordination.lock import Lock, checked_ttl, lock
 from switchyard.errors import ConfigurationError, LockLost, LockNotAcquired, TaskSkipped

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from switchyard.adapters.celery_task import running_app
+from switchyard.adapters.celery.task import running_app
 from switchyard.adapters.redis_client import set_connection_limit
 from switchyard.cluster.keys import Keys
 from switchyard.coordination.in_process import InProcess

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
-from switchyard.adapters.celery_schedules import foreign_scheduler
+from switchyard.adapters.celery.schedules import foreign_scheduler
 from switchyard.adapters.versions import untested
 from switchyard.cache.store import Standing
 from switchyard.cached_tasks.results import open_cache

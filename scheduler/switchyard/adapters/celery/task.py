@@ -13,7 +13,7 @@ from celery.result import AsyncResult
 from celery.states import SUCCESS
 from kombu.exceptions import OperationalError
 
-from switchyard.adapters.celery_app import current
+from switchyard.adapters.celery.app import current
 
 if TYPE_CHECKING:
     AnyResult: TypeAlias = AsyncResult[Any]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from celery.app.amqp import AMQP as CelerysAMQP
-from switchyard.adapters import celery_app
+from switchyard.adapters.celery import app as celery_app
 
 
 class Routed(celery_app.AMQP):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from switchyard.adapters.celery_worker import Consumer
+from switchyard.adapters.celery.consumer import Consumer
 from switchyard.adapters.redis_refusals import RefusedForNow
 
 #: Seconds before the consumer starts anew on a server that takes nothing for now. Celery would do it at once.

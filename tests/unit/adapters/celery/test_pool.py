@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from celery.concurrency.base import apply_target
-from switchyard.adapters.celery_pool import report_errors
+from switchyard.adapters.celery.pool import report_errors
 
 
 class Request:

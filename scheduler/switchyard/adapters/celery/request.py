@@ -14,7 +14,7 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.exceptions import TaskPredicate
 from kombu.utils.imports import symbol_by_name
 
-from switchyard.adapters.celery_task import run_again_if_its_retry_is_lost
+from switchyard.adapters.celery.task import run_again_if_its_retry_is_lost
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def count_deaths(tasks: Iterable[Any]) -> None:
 
 
 def _of_an_exit(on_success: Callable[..., Any]) -> Callable[..., Any]:
-    """Pools without processes call it also when a task exits, with the error alone: see celery_pool."""
+    """Pools without processes call it also when a task exits, with the error alone: see :mod:`.pool`."""
 
     def handle(self: Any, outcome: Any, **options: Any) -> Any:
         with self._ending():

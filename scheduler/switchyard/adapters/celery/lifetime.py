@@ -16,7 +16,7 @@ from typing import Any
 from celery.exceptions import WorkerShutdown, WorkerTerminate
 from celery.worker import state as worker_state
 
-from switchyard.adapters.celery_worker import Consumer
+from switchyard.adapters.celery.consumer import Consumer
 
 #: The signals that Celery ends for. One that this system does not have is left out.
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]

@@ -15,7 +15,7 @@ from typing import Any
 
 from kombu.transport.virtual import Message
 
-from switchyard.adapters.celery_worker import Consumer
+from switchyard.adapters.celery.consumer import Consumer
 
 _log = logging.getLogger(__name__)
 

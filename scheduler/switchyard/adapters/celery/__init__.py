@@ -1,0 +1,1 @@
+"""Celery: its application, its tasks, and a worker that runs."""

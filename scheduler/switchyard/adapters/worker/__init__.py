@@ -1,1 +1,0 @@
-"""A running Celery worker: when it runs and ends, what becomes of a task."""

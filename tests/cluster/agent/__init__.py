@@ -1,0 +1,1 @@
+"""Real nodes: leases, who is lost, and what becomes of their tasks."""

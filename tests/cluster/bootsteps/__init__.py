@@ -1,0 +1,1 @@
+"""Real nodes: how they start and stop."""

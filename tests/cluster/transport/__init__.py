@@ -1,0 +1,1 @@
+"""Real nodes: messages, connections and servers."""

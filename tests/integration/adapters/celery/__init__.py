@@ -1,0 +1,1 @@
+"""Celery's adapters, with real workers."""

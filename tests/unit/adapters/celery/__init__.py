@@ -1,0 +1,1 @@
+"""Celery's adapters, without a server."""
