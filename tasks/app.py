@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import switchyard
 from celery import Celery
 
+import switchyard
 from tasks import codebase
 
 _URL = os.environ.get("SWITCHYARD_BROKER_URL", "redis://localhost:6379/0")

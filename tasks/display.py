@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+
 from switchyard.cluster.state import State
 from switchyard.models import Node, NodeState
-
 from tasks.nodes import NodeSpec
 from tasks.run import Run
 

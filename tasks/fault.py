@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from switchyard.cluster.state import State
-
 from tasks.display import Display
 from tasks.nodes import NodeProcess, require_alive
 

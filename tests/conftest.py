@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from celery import _state
 from hypothesis import settings
-from switchyard import current_app
 
+from switchyard import current_app
 from tests.support import servers
 from tests.support.servers import Server
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from luaparser import ast
 from luaparser import astnodes as nodes
+
 from switchyard.cluster.runner import operation
 from switchyard.lua import LuaFile, files_of, operations
 

@@ -7,9 +7,9 @@ import os
 import time
 
 import redis
-import switchyard
 from celery import Celery
 
+import switchyard
 from benchmarks.sides import LEDGER_DB, Side
 
 #: Environment variables that tell a worker process its side and its broker.

@@ -20,8 +20,8 @@ from typing import Any
 
 from celery import Celery
 from playwright.sync_api import Browser, expect
-from switchyard.cluster.state import State
 
+from switchyard.cluster.state import State
 from tests.browser import chromium
 from tests.support import servers
 from tests.support.app import make_app

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from celery import Celery
-from switchyard.cluster.state import State
 
+from switchyard.cluster.state import State
 from tests.support import servers
 from tests.support.app import make_app
 from tests.support.dashboard import Site, dashboard_process

@@ -7,8 +7,8 @@ import time
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from switchyard.models import NodeState
 
+from switchyard.models import NodeState
 from tests.browser.stage import HOSTILE, LEASE, Stage
 from tests.support.nodes import node_of, state_of
 from tests.support.waiting import wait_until

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+
 import switchyard
 from switchyard.cache.store import Standing
-
 from tests.chaos.machines.servers import Server
 from tests.support.cache import machine as cache_machine
 from tests.support.waiting import wait_until

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import kombu
 import pytest
+
 from switchyard.adapters.kombu_redis.features import EXPIRES_QUEUES, HAS_BATCHES
 
 needs_batches = pytest.mark.skipif(

@@ -8,10 +8,11 @@ import signal
 import time
 from typing import Any
 
-import switchyard
 from celery import Celery, signals
 from celery.exceptions import Ignore, Reject
 from celery.worker.control import control_command
+
+import switchyard
 
 
 class _App(Celery):

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-import switchyard
 from redbeat import RedBeatSchedulerEntry
+
+import switchyard
 from switchyard.beat.clock import ServerClock
 from switchyard.beat.drafting import Sender, tick_id
 from switchyard.beat.entries import Entry
@@ -18,7 +19,6 @@ from switchyard.beat.storage import Storage
 from switchyard.cluster.state import State
 from switchyard.settings import Settings
 from switchyard.transport.opening import open_state
-
 from tests.support.app import make_app
 from tests.support.servers import Server
 from tests.support.waiting import wait_until

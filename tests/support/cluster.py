@@ -10,7 +10,6 @@ from switchyard.cluster import calls
 from switchyard.cluster.keys import Keys
 from switchyard.cluster.state import State
 from switchyard.models import Load, Placement, Selector
-
 from tests.support.replies import texts
 from tests.support.servers import Server
 

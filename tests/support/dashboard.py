@@ -89,10 +89,11 @@ def dashboard(
     """A dashboard in a thread of this process; Flower's own threads, which have no end, are not started."""
     from flower.options import options as flowers
     from flower.urls import settings
-    from switchyard.flower.dashboard import Dashboard
     from tornado.httpserver import HTTPServer
     from tornado.ioloop import IOLoop
     from tornado.testing import bind_unused_port
+
+    from switchyard.flower.dashboard import Dashboard
 
     chosen = SimpleNamespace(**{**flowers.as_dict(), "address": "127.0.0.1", **options})
     prefix = {"login_url": f"/{chosen.url_prefix}/login"} if chosen.url_prefix else {}

@@ -14,7 +14,6 @@ from pathlib import Path
 from switchyard.cluster.keys import Keys
 from switchyard.cluster.state import State
 from switchyard.models import Node, NodeState
-
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 

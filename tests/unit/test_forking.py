@@ -10,6 +10,7 @@ from itertools import count
 from typing import TypeVar
 
 import pytest
+
 from switchyard.forking import PerProcess, free_after_fork
 
 T = TypeVar("T")

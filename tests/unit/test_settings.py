@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from switchyard.errors import ConfigurationError
 from switchyard.settings import Rule, Settings, load
 

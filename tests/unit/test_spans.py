@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 import switchyard
 from switchyard.cache.store import Ttl
 from switchyard.errors import ConfigurationError

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from redis.exceptions import RedisError
+
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.claimant.unsettled import epoch_and_receipt
 from switchyard.cluster.forgotten import Forgotten
@@ -22,7 +23,6 @@ from switchyard.cluster.wait_lists import WaitLists
 from switchyard.errors import NodeNameInUse, OtherLayout
 from switchyard.models import DeadTask, NodeState
 from switchyard.settings import Settings
-
 from switchyard_workers import load
 from switchyard_workers.apart import apart
 from switchyard_workers.nudge import Nudge

@@ -11,6 +11,7 @@ from celery import bootsteps
 from celery.utils.nodenames import default_nodename
 from celery.worker.consumer.tasks import Tasks
 from redis.exceptions import RedisError
+
 from switchyard.adapters.celery import consumer as celery_worker
 from switchyard.adapters.celery.connecting import pause_after_refusals
 from switchyard.adapters.celery.consumer import Consumer
@@ -27,7 +28,6 @@ from switchyard.install import installation
 from switchyard.models import DeadTask
 from switchyard.transport.claiming import Claiming
 from switchyard.transport.opening import open_state_beside, require_supported
-
 from switchyard_workers.agent import Agent
 from switchyard_workers.observation import Observation
 from switchyard_workers.tell_callers import fail

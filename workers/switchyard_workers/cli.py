@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import click
-from switchyard import __version__
 
+from switchyard import __version__
 from switchyard_workers.commands.beat import beat
 from switchyard_workers.commands.cache import cache
 from switchyard_workers.commands.check import check

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import psutil
+
 from switchyard.models import Load
 from switchyard.node_figures import node_figures
 

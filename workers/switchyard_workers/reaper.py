@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection
 
 from switchyard.cluster.state import State
 from switchyard.settings import Settings
-
 from switchyard_workers.apart import apart
 
 logger = logging.getLogger(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kombu.utils.json import loads
+
 from switchyard.adapters.celery import consumer as celery_worker
 from switchyard.errors import TaskGivenUp
 from switchyard.models import DeadTask

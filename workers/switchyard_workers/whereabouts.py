@@ -8,7 +8,6 @@ from functools import partial
 
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.models import NodeState
-
 from switchyard_workers.agent import Agent
 
 logger = logging.getLogger(__name__)

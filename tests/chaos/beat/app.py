@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import switchyard
 from celery import Celery
+
+import switchyard
 
 #: Mean seconds between two ticks of an entry, and how far the shortest and the longest are from it.
 EVERY, SPREAD = 5.0, 1.0

@@ -16,7 +16,6 @@ from switchyard.beat.storage import Storage
 from switchyard.cluster.state import State
 from switchyard.settings import Settings
 from switchyard.transport.opening import open_state
-
 from tests.chaos.beat.app import EVERY, make_app
 from tests.chaos.beat.candidates import Candidates, Wishes
 from tests.chaos.beat.verdict import Sent, Verdict, judge

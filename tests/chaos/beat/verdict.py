@@ -16,7 +16,6 @@ from typing import Any
 from switchyard.beat.drafting import tick_id
 from switchyard.beat.entries import Entry
 from switchyard.beat.instants import next_instant
-
 from tests.chaos.machines.servers import Server
 
 #: What the next tick may be late after the leader was killed, in seconds.

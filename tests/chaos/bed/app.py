@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import switchyard
 from celery import Celery
 from celery.signals import after_setup_logger, worker_ready
 
+import switchyard
 from tests.chaos.evidence.ledger import Writer
 
 #: Name of Celery's default queue, which is also the list that it is in.

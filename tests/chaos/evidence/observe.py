@@ -10,11 +10,11 @@ from contextlib import suppress
 from typing import Any
 
 import redis
+
 from switchyard.cluster.depths import shared_lists
 from switchyard.cluster.keys import Keys
 from switchyard.cluster.state import State
 from switchyard.models import NodeState
-
 from tests.chaos.bed.app import QUEUE
 from tests.chaos.evidence.verdict import Loss
 from tests.support.replies import text, texts

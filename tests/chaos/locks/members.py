@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 import switchyard
 from switchyard.coordination.servers import voters
-
 from tests.chaos.locks.ledger import Ledger
 
 NAME = "chaos"

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from switchyard.cluster.state import State
-
 from tests.chaos.bed.app import CODE, NEW
 from tests.chaos.bed.bed import Bed, Wishes, await_ready, made
 from tests.chaos.evidence import ledger, observe

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from switchyard.cluster.state import State
 from switchyard.models import Node, NodeState
-
 from tests.chaos.bed.bed import Bed, Wishes, made, monotonic_offset
 from tests.chaos.evidence import ledger, observe
 from tests.chaos.evidence.ledger import Run

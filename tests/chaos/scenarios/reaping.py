@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from switchyard.cluster.state import State
 
+from switchyard.cluster.state import State
 from tests.chaos.bed.bed import Bed, Wishes, made, monotonic_offset
 from tests.chaos.evidence import observe
 from tests.chaos.machines.servers import Server

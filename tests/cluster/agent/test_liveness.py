@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import switchyard
 from celery import Celery
 
+import switchyard
 from tests.support import servers
 from tests.support.app import make_app
 from tests.support.nodes import is_up, node_of, state_of, worker

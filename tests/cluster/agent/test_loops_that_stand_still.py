@@ -11,8 +11,8 @@ from pathlib import Path
 import celery
 import pytest
 from celery import Celery
-from switchyard.models import NodeState
 
+from switchyard.models import NodeState
 from tests.support import servers
 from tests.support.app import make_app
 from tests.support.nodes import WorkerProcess, claims_of, is_up, known, node_of, state_of, worker

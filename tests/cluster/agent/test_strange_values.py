@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import switchyard
 from celery import Celery
 
+import switchyard
 from tests.support.nodes import is_up, state_of, worker
 from tests.support.servers import Server
 from tests.support.waiting import wait_until

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from celery import Celery
-from switchyard.models import Selector
 
+from switchyard.models import Selector
 from tests.support.cluster import Cluster
 from tests.support.nodes import worker
 from tests.support.servers import Server

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from switchyard.beat.leadership import leadership
 
+from switchyard.beat.leadership import leadership
 from tests.support.nodes import ROOT, state_of
 from tests.support.servers import Server
 from tests.support.waiting import wait_until

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import switchyard
 from celery import Celery
 from celery.result import AsyncResult
 
+import switchyard
 from tests.cluster.cached_tasks.conftest import POOLS, TIMEOUT, close, node_is_idle, runs
 from tests.support import servers
 from tests.support.app import make_app

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from celery import Celery, chain, chord, group
 from celery.exceptions import TaskRevokedError, TimeLimitExceeded
-from switchyard.cached_tasks.flights import Flight, Stage
 
+from switchyard.cached_tasks.flights import Flight, Stage
 from tests.cluster.cached_tasks.conftest import TIMEOUT, node_is_idle, runs
 from tests.support.nodes import environment, state_of
 from tests.support.servers import Server

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-import switchyard
 from celery import Celery, chain, states
 from kombu.exceptions import OperationalError
-from switchyard.errors import ConfigurationError, LockNotAcquired, TaskSkipped
 
+import switchyard
+from switchyard.errors import ConfigurationError, LockNotAcquired, TaskSkipped
 from tests.support.nodes import state_of, worker
 from tests.support.servers import Server
 from tests.support.waiting import wait_until

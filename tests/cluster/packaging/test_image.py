@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from switchyard_workers.cli import main
 
+from switchyard_workers.cli import main
 from tests.cluster.packaging.conftest import build_wheel
 from tests.support.nodes import ROOT
 

@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from switchyard.cluster.state import State
 
+from switchyard.cluster.state import State
 from tests.cluster.packaging.conftest import Environment, build_wheel, environment_of
 from tests.support.nodes import ROOT, is_up, state_of
 from tests.support.servers import Server

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import switchyard
 from celery import Celery
 from celery.exceptions import NotRegistered
 
+import switchyard
 from tests.support.messages import message
 from tests.support.nodes import known, state_of, worker
 from tests.support.servers import Server

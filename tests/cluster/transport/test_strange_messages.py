@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import switchyard
 from celery import Celery
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import switchyard
 from tests.support.app import make_app
 from tests.support.messages import STRANGE, message
 from tests.support.nodes import WorkerProcess, known, state_of, worker

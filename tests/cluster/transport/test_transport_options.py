@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import switchyard
 from celery import Celery
+
+import switchyard
 from switchyard.cluster.depths import queue_depths
 from switchyard.transport.opening import open_state
-
 from tests.support.app import make_app
 from tests.support.nodes import APP, ROOT, environment, known, worker
 from tests.support.servers import Server

@@ -9,9 +9,9 @@ from typing import Any
 import kombu
 import pytest
 from kombu.utils.json import dumps, loads
+
 from switchyard.adapters.kombu_redis import channel as kombu_channel
 from switchyard.adapters.kombu_redis.message import Message, Payload
-
 from tests.support.servers import Server
 
 

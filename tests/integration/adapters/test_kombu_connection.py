@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import kombu
-from switchyard.adapters.kombu_redis import connection as kombu_connection
 
+from switchyard.adapters.kombu_redis import connection as kombu_connection
 from tests.integration.adapters.conftest import (
     Transport,
 )

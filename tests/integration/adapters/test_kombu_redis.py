@@ -14,8 +14,8 @@ import kombu
 import pytest
 from kombu.asynchronous import Hub
 from kombu.utils.eventio import READ
-from switchyard.adapters.kombu_redis.message import Message, UnreadableMessage
 
+from switchyard.adapters.kombu_redis.message import Message, UnreadableMessage
 from tests.integration.adapters.conftest import (
     claimable,
     consume,

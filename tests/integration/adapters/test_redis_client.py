@@ -7,6 +7,7 @@ import threading
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError, ResponseError
+
 from switchyard.adapters.redis_client import (
     Dialer,
     connection_limit,
@@ -17,7 +18,6 @@ from switchyard.adapters.redis_client import (
     send_all,
     set_connection_limit,
 )
-
 from tests.support.servers import Server
 
 

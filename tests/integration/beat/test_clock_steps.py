@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+
 from switchyard.beat.clock import ServerClock
 from switchyard.beat.entries import to_us
 from switchyard.beat.leader import Leader
 from switchyard.beat.leadership import announce, leadership
 from switchyard.models import Tick
-
 from tests.integration.clocks import SteppedServer, stepped_server
 from tests.support.beat import Bed, noop
 from tests.support.waiting import wait_until

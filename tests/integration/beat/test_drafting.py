@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from celery.beat import Scheduler
 from redbeat import RedBeatScheduler, RedBeatSchedulerEntry
-from switchyard.adapters.kombu_redis.features import EXPIRES_QUEUES
 
+from switchyard.adapters.kombu_redis.features import EXPIRES_QUEUES
 from tests.support.beat import Bed, noop, turn_until_sent
 from tests.support.servers import Server
 from tests.support.waiting import wait_until

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from celery.schedules import schedule
 from redbeat import RedBeatSchedulerEntry
+
 from switchyard.beat import leader as leading
 from switchyard.beat import storage, sweep
 from switchyard.beat.clock import ServerClock
 from switchyard.beat.leader import CONNECTION_ERRORS, Leader
 from switchyard.beat.overview import overview
-
 from tests.support.beat import Bed, noop, turn_until_sent
 from tests.support.waiting import wait_until
 

@@ -8,7 +8,6 @@ import switchyard
 from switchyard.beat.service import Beat
 from switchyard.settings import Settings
 from switchyard.transport.opening import open_state
-
 from tests.support.app import make_app
 from tests.support.beat import noop
 from tests.support.servers import Server

@@ -12,14 +12,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import switchyard
 from celery.schedules import crontab, schedule, solar
 from dateutil.rrule import DAILY
 from redbeat import RedBeatSchedulerEntry
 from redbeat.schedules import rrule
+
+import switchyard
 from switchyard.beat.instants import next_instant
 from switchyard.beat.storage import Record
-
 from tests.support.beat import Bed, noop, turn_until_sent
 
 HOUR = timedelta(hours=1)

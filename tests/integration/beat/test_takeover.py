@@ -7,8 +7,8 @@ import time
 from datetime import timedelta
 
 import pytest
-from switchyard.beat.plan import Missed, plan
 
+from switchyard.beat.plan import Missed, plan
 from tests.support.beat import Bed, instants_until, noop, turn_until_sent
 from tests.support.cluster import Cluster
 from tests.support.servers import Server

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import switchyard
 
+import switchyard
 from tests.chaos.machines.servers import Server
 
 Open = Callable[..., switchyard.Cache]

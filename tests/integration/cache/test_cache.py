@@ -9,12 +9,12 @@ from contextlib import closing
 
 import pytest
 import redis
+
 import switchyard
 from switchyard.cache.ring import reading
 from switchyard.cache.ring.operations import Command
 from switchyard.cache.ring.shard import Replies, Shard, exchange
 from switchyard.cache.store import Standing
-
 from tests.chaos.machines.servers import Server
 from tests.integration.cache.conftest import DEADLINE, Open
 from tests.support.waiting import wait_until

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from switchyard import Cache
 
+from switchyard import Cache
 from tests.integration.clocks import SteppedServer, stepped_server
 from tests.support.waiting import wait_until
 

@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
-import switchyard
 
+import switchyard
 from tests.chaos.machines.servers import Server
 from tests.integration.cache.conftest import DEADLINE, Open
 from tests.support.waiting import wait_until

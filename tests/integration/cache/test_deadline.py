@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-import switchyard
 
+import switchyard
 from tests.chaos.machines.servers import Server
 
 #: Seconds; far more than a call takes on a busy machine.

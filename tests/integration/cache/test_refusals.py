@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
+
 from switchyard.cache.refusals import is_refusal
 from switchyard.cache.ring.link import Address
-
 from tests.support import servers
 from tests.support.servers import Server, free_port
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from switchyard.cached_tasks.flights import Flight, Flights, Stage
 from switchyard.cluster.keys import Keys
-
 from tests.integration.clocks import SteppedServer, stepped_server
 from tests.support.waiting import wait_until
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
+
 from switchyard.cached_tasks.flights import Flight, Flights, Stage
 from switchyard.cluster.keys import Keys
-
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 

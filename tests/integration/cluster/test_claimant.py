@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from switchyard.adapters.redis_client import LENDS_FOR
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.claimant.sources import Sources
-
 from tests.support.cluster import Cluster
 from tests.support.servers import Server
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from switchyard.models import NodeState
 
+from switchyard.models import NodeState
 from tests.integration.clocks import SteppedServer, stepped_server
 from tests.support.cluster import Cluster
 from tests.support.waiting import wait_until

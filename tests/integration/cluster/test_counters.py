@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-import switchyard
 from celery import Celery
-from switchyard.models import Counters, Selector
 
+import switchyard
+from switchyard.models import Counters, Selector
 from tests.integration.versions import needs_batches
 from tests.support.app import make_app
 from tests.support.cluster import LEASE_MS, Cluster

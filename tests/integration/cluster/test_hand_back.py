@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from switchyard.cluster import state as cluster_state
 from switchyard.models import Placement, Selector
-
 from tests.support.cluster import Cluster
 from tests.support.servers import Server
 

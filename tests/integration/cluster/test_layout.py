@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+
 import switchyard
 from switchyard.cluster import layout as layouts
 from switchyard.cluster.layout import LAYOUT
 from switchyard_workers.commands.findings import Level, layout
-
 from tests.support.cluster import Cluster
 from tests.support.nodes import worker
 from tests.support.servers import Server

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from switchyard.models import NodeState, Selector
 
+from switchyard.models import NodeState, Selector
 from tests.support.cluster import Cluster
 from tests.support.replies import texts
 from tests.support.servers import Server

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from switchyard.cluster import state as cluster_state
 
+from switchyard.cluster import state as cluster_state
 from tests.support.cluster import Cluster
 from tests.support.servers import Server
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from switchyard.cluster.replies.answers import Crash
 
+from switchyard.cluster.replies.answers import Crash
 from tests.support.cluster import Cluster
 from tests.support.servers import Server
 from tests.support.waiting import wait_until

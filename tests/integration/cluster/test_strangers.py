@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
 from switchyard.cluster.depths import survey
 from switchyard.models import Selector
 from switchyard_workers.commands.findings import Level, strangers
-
 from tests.support.app import make_app
 from tests.support.cluster import LEASE_MS, Cluster
 from tests.support.servers import Server

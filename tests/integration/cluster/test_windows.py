@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from switchyard.models import Selector
 
+from switchyard.models import Selector
 from tests.support.cluster import LEASE_MS, Cluster
 from tests.support.servers import Server
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from functools import partial
 
-import switchyard
 from click.testing import CliRunner, Result
+
+import switchyard
 from switchyard.cached_tasks.results import open_cache
 from switchyard.settings import Settings
 from switchyard_workers.cli import main
-
 from tests.support.cluster import Cluster
 from tests.support.commands import run
 from tests.support.nodes import APP, environment

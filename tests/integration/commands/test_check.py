@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from switchyard.models import Selector
-
 from tests.support.cluster import Cluster
 from tests.support.commands import read, run
 from tests.support.nodes import APP, environment

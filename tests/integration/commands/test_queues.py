@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from switchyard.models import Selector
-
 from tests.support.cluster import Cluster
 from tests.support.commands import read, run
 from tests.support.servers import Server

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from switchyard_workers.cli import main
 
+from switchyard_workers.cli import main
 from tests.support.cluster import Cluster
 from tests.support.servers import Server
 

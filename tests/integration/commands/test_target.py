@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from switchyard_workers.cli import main
 
+from switchyard_workers.cli import main
 from tests.support.commands import one_line, run
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+
 import switchyard
 from switchyard.coordination import clock
-
 from tests.support import servers
 from tests.support.servers import Server
 from tests.support.waiting import wait_until

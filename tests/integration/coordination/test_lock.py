@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+
 import switchyard
 from switchyard.coordination import clock
 from switchyard.errors import ConfigurationError, LockLost, LockNotAcquired
-
 from tests.integration.coordination.grants import GRANT, holders
 from tests.support import servers
 from tests.support.app import make_app

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 
 import pytest
 import redis
+
 import switchyard
 from switchyard.errors import LockLost, LockNotAcquired, NoQuorum
-
 from tests.integration.coordination.grants import GRANT, holders
 from tests.support import servers
 from tests.support.servers import Server

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
 from switchyard.cluster.keys import Keys
 from switchyard.coordination import voter as voter_module
 from switchyard.coordination.voter import Voter
-
 from tests.support.replies import text, texts
 from tests.support.servers import Server
 

@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-import switchyard
 from jsonschema import Draft202012Validator
+
+import switchyard
 from switchyard.flower import api
 from switchyard.models import Selector
-
 from tests.support.app import make_app
 from tests.support.cluster import LEASE_MS, Cluster
 from tests.support.dashboard import Answer, Site, dashboard

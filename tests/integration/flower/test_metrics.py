@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from switchyard.models import Load
 
+from switchyard.models import Load
 from tests.support.app import make_app
 from tests.support.cluster import LEASE_MS, Cluster
 from tests.support.dashboard import Site, dashboard, hold_redis

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from flower.options import options as flowers
+
 from switchyard.errors import ConfigurationError
 from switchyard.flower import options
 from switchyard.flower.security import is_loopback, require_credentials, require_login
 from switchyard_workers.cli import main
-
 from tests.support.servers import Server
 
 LOGIN: dict[str, Any] = {"basic_auth": ["ann:secret"]}

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.client import Pipeline
+
 from switchyard.cluster.depths import survey
 from switchyard.cluster.runner import ScriptRunner
 from switchyard.flower.documents import Documents
 from switchyard.flower.history import POINTS, STEP, History
 from switchyard.models import Load, Node
-
 from tests.support.app import make_app
 from tests.support.cluster import Cluster
 from tests.support.dashboard import Site, dashboard

@@ -9,9 +9,9 @@ import pytest
 from celery import Celery
 from flower.urls import handlers as flowers_handlers
 from flower.urls import settings
-from switchyard.flower import api, pages
 from tornado.web import create_signed_value
 
+from switchyard.flower import api, pages
 from tests.support.app import make_app
 from tests.support.cluster import Cluster
 from tests.support.dashboard import basic, dashboard

@@ -10,10 +10,10 @@ from typing import Any
 
 import kombu
 import pytest
-import switchyard
 from celery import Celery
-from switchyard.install import installation
 
+import switchyard
+from switchyard.install import installation
 from tests.support.app import make_app
 from tests.support.cluster import Cluster
 from tests.support.replies import text

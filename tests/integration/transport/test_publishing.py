@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-import switchyard
 from celery import Celery
-from switchyard.adapters.kombu_redis.features import EXPIRES_QUEUES
 
+import switchyard
+from switchyard.adapters.kombu_redis.features import EXPIRES_QUEUES
 from tests.integration.versions import needs_batches, needs_expiry
 from tests.support.app import make_app
 from tests.support.cluster import LEASE_MS, Cluster

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from switchyard import Settings
 from switchyard.adapters.redis_refusals import RefusedForNow
 from switchyard.cluster.buried import Buried
 from switchyard.cluster.state import State
 from switchyard.models import Placement, Tick
 from switchyard.transport.opening import open_state
-
 from tests.support import servers
 
 _OPERATIONS: dict[str, Callable[[State], object]] = {

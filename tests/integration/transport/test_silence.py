@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
-from switchyard import Settings
 
+from switchyard import Settings
 from tests.support.app import make_app
 from tests.support.proxy import Proxy, proxy_of
 from tests.support.servers import Server

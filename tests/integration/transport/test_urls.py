@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+
 import switchyard
 from switchyard.errors import BrokerUnreachable
 from switchyard.settings import Settings
 from switchyard.transport.opening import open_state, open_state_beside
-
 from tests.support import servers
 from tests.support.app import make_app
 

@@ -8,14 +8,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import switchyard
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+import switchyard
 from switchyard.cache import breaker
 from switchyard.cache.ring import healing
 from switchyard.cache.store import Standing
-
 from tests.chaos.machines.servers import Server
 from tests.support.waiting import wait_until
 

@@ -16,9 +16,10 @@ from flower.urls import handlers as flowers_handlers
 from flower.urls import settings
 from flower.utils.blocking import BlockingOperationRunner
 from flower.views import BaseHandler
+from tornado.web import RequestHandler, url
+
 from switchyard.adapters import flower_app
 from switchyard.adapters.flower_app import Templates
-from tornado.web import RequestHandler, url
 
 FLOWERS = settings["template_path"]
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redis import Connection
 from redis.exceptions import ResponseError
+
 from switchyard.adapters.redis_refusals import TRY_AGAIN, RefusedForNow, refusal, telling_refusals
 
 #: What redis-py knows how to make an error of: the text of a reply, as it comes over the wire.

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from switchyard.adapters.versions import TESTED, untested
 
+from switchyard.adapters.versions import TESTED, untested
 from tests.support.nodes import ROOT
 
 

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
+
 from switchyard.beat import garbage
 from switchyard.beat.garbage import Garbage
 

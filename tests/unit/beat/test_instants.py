@@ -18,6 +18,7 @@ from celery import Celery
 from celery.schedules import BaseSchedule, crontab, schedule, solar
 from dateutil.rrule import DAILY
 from redbeat.schedules import rrule
+
 from switchyard.beat.instants import next_instant, skip
 from switchyard.errors import ConfigurationError
 

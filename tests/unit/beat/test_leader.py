@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from switchyard.beat.leader import WINDOWS, head_start
 
 #: Seconds that drafting an entry costs.

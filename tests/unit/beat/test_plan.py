@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from celery import Celery
 from celery.schedules import crontab, schedule
+
 from switchyard.beat.plan import ALL_MAX, OUTAGE, Missed, plan
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import switchyard
 from hypothesis import given
 from hypothesis import strategies as st
+
+import switchyard
 from switchyard.cache.breaker import FAILURES, PAUSE_S, Breaker, Decision
 from switchyard.cache.codec import codec
 from switchyard.cache.store import Ttl

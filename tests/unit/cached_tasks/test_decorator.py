@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import switchyard
 from celery import Celery, Task
-from switchyard.errors import ConfigurationError
 
+import switchyard
+from switchyard.errors import ConfigurationError
 from tests.support.servers import free_port
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from redis import Redis
+
 from switchyard.cached_tasks.results import cache_servers
 from switchyard.errors import ConfigurationError
 from switchyard.settings import Settings

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kombu.utils.json import dumps, loads
+
 from switchyard.cached_tasks.template import parse
 from switchyard.errors import ConfigurationError
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from switchyard.cluster.depths import can_run, published_at, shared_lists
 from switchyard.cluster.keys import Keys
 from switchyard.models import Node, NodeState, Selector

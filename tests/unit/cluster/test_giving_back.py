@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.claimant.unsettled import Unsettled, tag_of
 from switchyard.cluster.replies.answers import Settlement

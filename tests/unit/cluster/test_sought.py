@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from switchyard.cluster.as_json import DeadSummary
 from switchyard.cluster.sought import Sought
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from switchyard.cluster.as_json import summarize
 from switchyard.cluster.depths import published_at
 from switchyard.cluster.keys import Keys

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-import switchyard
 from celery import Celery
+
+import switchyard
 from switchyard.coordination import in_process
 from switchyard.coordination.in_process import InProcess
 from switchyard.errors import LockLost, LockNotAcquired, UnsupportedBroker
 from switchyard.install import installation
-
 from tests.support.waiting import wait_until
 
 

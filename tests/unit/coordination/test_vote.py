@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from switchyard.coordination.vote import ALLOWANCE, Ballot, Outcome, close, count, lasts_until
 
 YES = Ballot(True, 7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from switchyard.flower.history import POINTS, STEP, History, Track
 from switchyard.flower.snapshot import Rates
 from switchyard.flower.speed import speeds

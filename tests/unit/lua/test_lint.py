@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from switchyard.lua import LuaFile
 
+from switchyard.lua import LuaFile
 from tests.lua_lint import lint
 
 RING = LuaFile(

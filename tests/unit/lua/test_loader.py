@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from switchyard import lua
 from switchyard.cluster import keys
 from switchyard.cluster.keys import LUA_NAMES, Keys

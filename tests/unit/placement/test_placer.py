@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from switchyard.errors import ConfigurationError
 from switchyard.models import Node, Placed, Selector
 from switchyard.placement.options import placement_options

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import switchyard
 from celery import Celery
+
+import switchyard
 from switchyard.errors import ConfigurationError
 from switchyard.install import installation
 

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from switchyard.models import Node, Selector
 from switchyard.placement.snapshot import READ_PATIENCE_S, Cluster
 

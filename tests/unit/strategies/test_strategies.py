@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from switchyard import strategies
 from switchyard.errors import ConfigurationError
 from switchyard.models import Load, Node, Task

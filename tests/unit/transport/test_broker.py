@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import switchyard
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
+
+import switchyard
 from switchyard.errors import UnsupportedBroker
 from switchyard.install import SAFE_DEFAULTS, installation
 from switchyard.transport.opening import open_state

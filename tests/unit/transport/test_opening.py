@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+
 from switchyard.cluster.keys import Keys
 from switchyard.cluster.state import State
 from switchyard.errors import ServerTooOld

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, get_args, get_type_hints
 
 import pytest
+
 import switchyard
 
 EXPORTED = {name: getattr(switchyard, name) for name in switchyard.__all__}

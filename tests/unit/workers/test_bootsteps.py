@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from celery.utils.nodenames import default_nodename
+
 from switchyard_workers.bootsteps import names, option_for_the_name
 
 

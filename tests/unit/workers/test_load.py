@@ -8,8 +8,8 @@ import sys
 
 import psutil
 import pytest
-from switchyard_workers import load
 
+from switchyard_workers import load
 from tests.support.waiting import wait_until
 
 HERE = load.machine()

@@ -12,9 +12,9 @@ from celery.bin.base import LOG_LEVEL
 from rich import box
 from rich.table import Table
 from rich.text import Text
+
 from switchyard.adapters.celery.schedules import foreign_scheduler
 from switchyard.transport.opening import require_supported
-
 from switchyard_workers.commands.display import console, seconds, write_json
 from switchyard_workers.commands.target import Refusal, Target, app_option, one_line_errors
 

@@ -17,6 +17,7 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
 from switchyard.cache.cache import Cache
 from switchyard.cache.near.cache import NearCache
 from switchyard.cache.store import Deadline, ServerState, Standing
@@ -24,7 +25,6 @@ from switchyard.cached_tasks.results import open_cache
 from switchyard.errors import ConfigurationError
 from switchyard.models import Node, NodeState
 from switchyard.node_figures import hit_rates
-
 from switchyard_workers.commands.display import console, write_json
 from switchyard_workers.commands.target import Target, on_cluster
 

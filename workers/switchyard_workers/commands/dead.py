@@ -13,13 +13,13 @@ import click
 from rich import box
 from rich.table import Table
 from rich.text import Text
+
 from switchyard.cluster.as_json import dead_document, message_text, summarize
 from switchyard.cluster.sought import Sought, page, search
 from switchyard.cluster.sought import receipts as every_receipt
 from switchyard.cluster.state import State
 from switchyard.errors import NoSuchTask
 from switchyard.models import DeadTask
-
 from switchyard_workers.commands.display import console, seconds, write_json
 from switchyard_workers.commands.target import Target, on_cluster
 

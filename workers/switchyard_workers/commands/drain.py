@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
+
 from switchyard.cluster.state import State
 from switchyard.errors import NoSuchNode, nearest
-
 from switchyard_workers.commands.target import Target, on_cluster
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
+
 from switchyard.adapters.celery.schedules import foreign_scheduler
 from switchyard.adapters.versions import untested
 from switchyard.cache.store import Standing
@@ -21,7 +22,6 @@ from switchyard.install import installation
 from switchyard.models import ListNames, Node, NodeState, QueueDepth, Selector
 from switchyard.settings import Settings
 from switchyard.transport.opening import address, server_name
-
 from switchyard_workers.commands.display import seconds
 from switchyard_workers.commands.target import Target
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from switchyard.errors import ConfigurationError
 
+from switchyard.errors import ConfigurationError
 from switchyard_workers.commands.target import app_option, load_app, one_line_errors
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+
 from switchyard.cluster.as_json import node_document
 from switchyard.cluster.state import State
 from switchyard.models import Node, NodeState
 from switchyard.node_figures import hit_rates
-
 from switchyard_workers.commands.display import bar, console, seconds, write_json
 from switchyard_workers.commands.target import Target, on_cluster
 

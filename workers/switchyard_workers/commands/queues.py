@@ -9,10 +9,10 @@ from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
+
 from switchyard.cluster.as_json import queue_document
 from switchyard.cluster.depths import queue_depths
 from switchyard.models import QueueDepth
-
 from switchyard_workers.commands.display import console, seconds, write_json
 from switchyard_workers.commands.target import Target, on_cluster
 

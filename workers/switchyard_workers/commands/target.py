@@ -18,6 +18,7 @@ from celery.utils.imports import import_from_cwd
 from click.core import ParameterSource
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+
 from switchyard.cluster.state import State
 from switchyard.errors import ConfigurationError, SwitchyardError
 from switchyard.install import installation

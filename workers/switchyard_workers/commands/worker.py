@@ -12,11 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import click
+
 from switchyard.adapters.redis_refusals import RefusedForNow
 from switchyard.errors import BrokerRefuses, ConfigurationError
 from switchyard.settings import Settings, checked_node, load
 from switchyard.transport.opening import require_supported
-
 from switchyard_workers.commands.target import Target, app_option, one_line_errors
 
 #: Celery's option that chooses a pool of greenlets, however it is written.

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-import switchyard
 from celery import Celery
 
+import switchyard
 from tests.support.app import make_app
 from tests.support.nodes import known, worker
 from tests.support.servers import Server

@@ -13,12 +13,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-import switchyard
 from redis.exceptions import RedisError
+
+import switchyard
 from switchyard.cache.near.cache import NEAR_TTL_S
 from switchyard.cache.near.invalidation import STALE_S
 from switchyard.node_figures import Cell, cells
-
 from tests.support.servers import Server, binary, free_port
 from tests.support.waiting import wait_until
 

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import switchyard
 from redis.cluster import RedisCluster
-from switchyard.cache.store import Standing
 
+import switchyard
+from switchyard.cache.store import Standing
 from tests.chaos.machines.servers import Server
 from tests.support.cache import redis_cluster
 from tests.support.servers import free_port

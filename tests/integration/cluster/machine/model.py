@@ -11,7 +11,6 @@ from switchyard.cluster.replies.answers import Claimed
 from switchyard.cluster.replies.decoding import texts
 from switchyard.cluster.wait_lists import read_wait_lists
 from switchyard.models import Claim
-
 from tests.support.cluster import Cluster
 
 #: The queues and priority steps of the test, and the nodes with the queues that each serves.

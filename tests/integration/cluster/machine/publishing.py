@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
+
 from switchyard.cluster import calls
 from switchyard.cluster.replies.decoding import texts
 from switchyard.cluster.state import State
 from switchyard.models import Placement, Selector, Tick
-
 from tests.integration.cluster.machine.model import NODES, QUEUES, STEPS, Model, lists_ahead
 from tests.support.cluster import Cluster
 

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
+
 from switchyard.cluster import state as cluster_state
 from switchyard.cluster.replies.answers import Crash
-
 from tests.integration.cluster.machine.model import NODES, STEPS, Model, list_name, number_of
 from tests.integration.cluster.machine.publishing import NAMES, QUEUE, Publishing
 from tests.support.cluster import LEASE_MS, Cluster

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from celery.app.amqp import AMQP as CelerysAMQP
+
 from switchyard.adapters.celery import app as celery_app
 
 

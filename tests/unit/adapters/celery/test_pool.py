@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from celery.concurrency.base import apply_target
+
 from switchyard.adapters.celery.pool import report_errors
 
 

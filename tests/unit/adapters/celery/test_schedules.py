@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from celery.schedules import crontab, schedule, solar
+
 from switchyard.adapters.celery.schedules import follows_the_sun, interval_of, next_run
 
 APP = Celery("t", set_as_current=False)

@@ -9,6 +9,7 @@ from celery import Celery, current_task
 from celery.app.task import Context
 from celery.exceptions import Retry
 from celery.result import AsyncResult
+
 from switchyard.adapters.celery.task import (
     finished,
     ignores_result,

@@ -11,6 +11,7 @@ import pytest
 from celery import Celery
 from celery.schedules import crontab, solar
 from redbeat import RedBeatSchedulerEntry
+
 from switchyard.adapters.redbeat import store
 
 LAST = datetime(2026, 1, 2, 3, 4, 5, 678, UTC)

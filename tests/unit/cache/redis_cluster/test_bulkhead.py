@@ -6,7 +6,6 @@ import threading
 
 from switchyard.cache.redis_cluster.bulkhead import THREADS, Bulkhead, NotBegunError
 from switchyard.cache.store import Deadline
-
 from tests.support.waiting import wait_until
 
 #: Seconds that a call may take before it counts as stuck.

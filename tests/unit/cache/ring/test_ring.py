@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+
 from switchyard.cache.ring.ring import Ring
 
 KEYS = [f"key:{number}" for number in range(100_000)]
