@@ -90,6 +90,11 @@ class TaskSkipped(SwitchyardError):
     """An exclusive task that did not run, because another one with the same lock was running."""
 
 
+def one_line(exc: BaseException, most: int = 300) -> str:
+    """What an error is and says, on one line of at most so many characters: some hold a whole message."""
+    return " ".join(f"{type(exc).__name__}: {exc}".split())[:most]
+
+
 def nearest(name: str, known: Iterable[str], otherwise: str | None = None, *, most: int = 1) -> str:
     """How the message about a name that nobody knows may end: with the ``most`` that are nearest to it.
 

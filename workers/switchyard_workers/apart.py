@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from switchyard.adapters.redis_refusals import TRY_LATER
+from switchyard.errors import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -17,5 +18,5 @@ def apart(node: str, what: str, act: Callable[..., None], *args: object) -> None
     except TRY_LATER:
         raise
     except Exception as exc:
-        reason = " ".join(f"{type(exc).__name__}: {exc}".split())
+        reason = one_line(exc)
         logger.error("Node %s could not %s: %s. It goes on with the rest.", node, what, reason)

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from switchyard.cluster.as_json import DeadSummary, summarize
 from switchyard.cluster.depths import survey
 from switchyard.cluster.state import State
-from switchyard.errors import BrokerUnreachable, SwitchyardError
+from switchyard.errors import BrokerUnreachable, SwitchyardError, one_line
 from switchyard.flower.history import History
 from switchyard.flower.snapshot import Snapshot
 from switchyard.flower.speed import speeds
@@ -86,7 +86,7 @@ class Sampler:
             self._failed(exc, expected=False)
 
     def _failed(self, exc: Exception, expected: bool) -> None:
-        why = " ".join(f"{type(exc).__name__}: {exc}".split())
+        why = one_line(exc)
         if self._snapshot.error is None:
             logger.warning("The cluster can't be seen: %s. Trying again.", why, exc_info=not expected)
         self._snapshot = replace(self._snapshot, error=why)

@@ -14,11 +14,9 @@ from switchyard.adapters.kombu_redis.sides import RedisChannel
 from switchyard.cluster.claimant.claimant import Claimant
 from switchyard.cluster.claimant.sources import Sources
 from switchyard.cluster.state import State
+from switchyard.errors import one_line
 from switchyard.models import Claim
 from switchyard.transport.delivery import DELIVERY
-
-#: Characters of an error that are kept with a message.
-REASON_MAX = 300
 
 _log = logging.getLogger(__name__)
 
@@ -209,11 +207,6 @@ def redelivered(payload: Payload) -> Payload:
     except (KeyError, TypeError):
         return payload
     return payload
-
-
-def one_line(exc: BaseException) -> str:
-    """An error as a reason to show: its type, and the first of what it says."""
-    return " ".join(f"{type(exc).__name__}: {exc}".split())[:REASON_MAX]
 
 
 def _payload(claim: Claim, tag: str) -> Payload:

@@ -16,6 +16,8 @@ from celery.worker.request import Request
 from kombu.serialization import prepare_accept_content
 from kombu.transport.virtual import Message
 
+from switchyard.errors import one_line
+
 _log = logging.getLogger(__name__)
 
 #: No time limit of a task is longer, in seconds: some 30 years.
@@ -148,8 +150,8 @@ def keep_what_is_refused(consumer: Consumer) -> None:
 _REFUSALS: dict[str, Callable[..., tuple[Any, str, bool]]] = {
     "on_unknown_message": lambda body, message: (message, "its headers name no task", False),
     "on_unknown_task": lambda body, message, exc: (message, f"no task of the name {exc} is known here", True),
-    "on_invalid_task": lambda body, message, exc: (message, f"{type(exc).__name__}: {exc}", False),
-    "on_decode_error": lambda message, exc: (message, f"{type(exc).__name__}: {exc}", False),
+    "on_invalid_task": lambda body, message, exc: (message, one_line(exc), False),
+    "on_decode_error": lambda message, exc: (message, one_line(exc), False),
 }
 
 
@@ -176,9 +178,8 @@ def _keeping(
         except Exception as exc:
             if is_stopping():
                 raise  # a pool that is closed: the message goes back when the node leaves
-            reason = f"{type(exc).__name__}: {exc}"
             _log.exception("Task %s can't be run", request.humaninfo())
-            request.message.refuse(reason[:_REASON_MAX])
+            request.message.refuse(one_line(exc))
             request.reject()
             worker_state.task_ready(request)
             if (release := getattr(controller, "_quick_release", None)) is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from switchyard.cluster.replies.decoding import shown
+from switchyard.errors import one_line
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,6 +45,6 @@ def read_rows(what: str, rows: Iterable[tuple[Any, R]], reader: Callable[[R], T]
         try:
             found.read.append(reader(row))
         except UNREADABLE as exc:
-            why = " ".join(f"{type(exc).__name__}: {exc}".split())[:_WHY_MAX]
+            why = one_line(exc, _WHY_MAX)
             found.strange.append(Stranger(f"{what} {shown(name)}", why))
     return found
