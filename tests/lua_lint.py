@@ -26,6 +26,8 @@ GLOBALS = frozenset(
         " assert error ipairs next pairs pcall select tonumber tostring type unpack",
     )
 )
+#: Characters of a line, as .editorconfig has it.
+LINE = 120
 #: What the parser takes and Lua 5.1, which the servers run, does not.
 _LATER = (nodes.FloorDivOp, nodes.BitOp, nodes.UBNotOp, nodes.Goto, nodes.Label, nodes.Attribute)
 
@@ -154,7 +156,14 @@ def lint(files: Sequence[LuaFile], source: str) -> set[str]:
     walk = Walk()
     walk.visit(tree)
     found = {_at(starts, line, problem) for line, problem in walk.problems}
-    return found | set(_headers(starts, files, walk.reads))
+    return found | set(_headers(starts, files, walk.reads)) | set(_long_lines(files))
+
+
+def _long_lines(files: Iterable[LuaFile]) -> Iterator[str]:
+    for file in files:
+        for number, line in enumerate(file.text.splitlines(), 1):
+            if len(line) > LINE:
+                yield f"{file.name}.lua:{number}: {len(line)} characters, more than {LINE}"
 
 
 def _starts(files: Iterable[LuaFile]) -> Iterator[tuple[int, LuaFile]]:

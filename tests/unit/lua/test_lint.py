@@ -51,6 +51,7 @@ def test_what_is_right_is_let_alone(body: str) -> None:
         ("function f() end", "room/do.lua:3: a function that is not local is refused by the server"),
         ("return 7 // 2", "room/do.lua:3: FloorDivOp is not Lua 5.1"),
         ("do local a = 1 end\nreturn a", "room/do.lua:4: a is not defined"),
+        (f"-- {'x' * 120}\nreturn 1", "room/do.lua:3: 123 characters, more than 120"),
     ],
 )
 def test_what_is_wrong_is_found_where_it_is(body: str, problem: str) -> None:

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 RedBeat's schedule, then the entries
 -- ARGV  for each entry: the instant through which its ticks were sent or left out in us (0: none was due),
---       RedBeat's meta (empty: none was sent), when it is due next in s (below zero: never), the SHA-1 of the definition that says so
+--       RedBeat's meta (empty: none was sent), when it is due next in s (below zero: never), the SHA-1 of the
+--       definition that says so
 -- Returns how many entries moved.
 --
 -- An entry only moves forward, so that a leader that slept cannot take back what its successor did, but for one that

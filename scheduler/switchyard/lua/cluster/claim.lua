@@ -2,7 +2,7 @@
 --
 -- KEYS  1 node  2 inbox  3 claims  4 seq  5 deaths, then the idle sets of its queues, then the lists
 -- ARGV  1 name  2 epoch  3 how many at most  4 how many idle sets  5 '1' to take turns within a group
---       6 how many bytes at most, but for what the last step takes  7 ... the sizes of the groups that the lists come in
+--       6 how many bytes at most, but for what the last step takes  7 ... sizes of the groups that the lists come in
 -- Returns {'fenced'}, {'draining'}, or {'ok', receipt, deaths, earlier deliveries, home, message, receipt, ...}, with
 --         'more' for 'ok' if the bytes kept it from taking more
 --

@@ -1,5 +1,5 @@
--- A pool process died running this claim, or its node lost track of it: counts a death, gives the task back to the end of its queue or, after
--- too many deaths, gives it up.
+-- A pool process died running this claim, or its node lost track of it: counts a death, gives the task back to the
+-- end of its queue or, after too many deaths, gives it up.
 --
 -- KEYS  1 nodes  2 node  3 claims  4 waiting  5 deaths  6 dead  7 unannounced  8 events  9 counters
 -- ARGV  1 name  2 epoch  3 receipt  4 message to write instead of the claimed one, or ''

@@ -15,8 +15,8 @@
 -- back first, each to the front of its home, so that they stand in their old order. Invariants 6 and 8.
 -- The name stays in "unfinished" until its last step: a reaper may die between two of them.
 --
--- include: add_event, count_return, death_line, deaths_in, give_back, give_back_inbox, give_up, home_and_message, is_ahead
--- include: is_acknowledged, keep_deaths, newest_claims, now_ms, queues_of, ring_all
+-- include: add_event, count_return, death_line, deaths_in, give_back, give_back_inbox, give_up, home_and_message
+-- include: is_acknowledged, is_ahead, keep_deaths, newest_claims, now_ms, queues_of, ring_all
 -- names: IDLE, ORPHANS
 
 local nodes, node, inbox, claims, bell, lost_nodes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]

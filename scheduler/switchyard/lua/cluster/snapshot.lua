@@ -3,8 +3,8 @@
 -- KEYS  1 nodes  2 lost
 -- ARGV  1 prefix of our keys  2 cursor of the nodes and 3 of those lost; '' for no more of them
 --       4 about how many at most of either  5 ... fields of the node's hash
--- Returns {now in ms, next cursor of the nodes or '', that of those lost, {name, lease deadline in ms (when it was reaped, if lost), 'up' or 'lost', inbox,
---          claims, {field values}}, ...}, with nil for a key that is none of ours
+-- Returns {now in ms, next cursor of the nodes or '', that of those lost, {name, lease deadline in ms (when it was
+--         reaped, if lost), 'up' or 'lost', inbox, claims, {field values}}, ...}; nil for a key that is none of ours
 --
 -- include: now_ms
 -- names: CLAIMS, INBOX, NODE
