@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 LOCK := requirements/dev.txt
 # Most of a test's time is waiting, so more at a time than a small machine has processors.
 PYTEST := $(BIN)/python -m pytest
-PARALLEL := --numprocesses 3 --dist loadgroup
+PARALLEL := --numprocesses 4 --dist loadgroup
 
 .PHONY: help install lock demo test test-unit test-fast test-timing coverage compat lint typecheck format \
 	bench chaos chaos-locks clean

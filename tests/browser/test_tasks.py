@@ -80,7 +80,7 @@ def test_one_task_whole_with_hostile_values_then_discard(stage: Stage, page: Pag
     """Whoever may send a task could run scripts in the browser of the operator who looks at it."""
     receipt = bury(stage.app, stage.server, HOSTILE, HOSTILE)
     page.goto(f"{stage.dashboard.url}/dead")
-    found = row(page, "burials")
+    found = row(page, HOSTILE)
     expect(found).to_contain_text(HOSTILE)
     found.get_by_role("link").click()
     about = page.locator("#about")
