@@ -13,13 +13,14 @@ PARALLEL := --numprocesses 4 --dist loadgroup
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 16
 
-# uv installs in seconds what takes pip a minute, but knows nothing of a mirror that only pip's configuration names.
+# uv installs in seconds what takes pip a minute, but knows nothing of a mirror that only pip's configuration names. Like
+# pip it compiles here: else each of the hundreds of processes that tests start would, where none may write bytecode.
 $(STAMP): pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit("Switchyard needs Python 3.11 or later; name one with make PYTHON=...") if sys.version_info < (3, 11) else None'
 	@echo "Making $(VENV), once ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint $(LOCK) uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirements $(LOCK) --editable . \
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirements $(LOCK) --editable . \
 	|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(LOCK) --editable .
 	@touch $(STAMP)
 

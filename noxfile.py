@@ -26,7 +26,9 @@ SELECTION = (
 
 def _compat(session: nox.Session, version: str) -> None:
     """Run the tests with a pair; ``-- --selection`` takes those of every change, other words go to pytest."""
-    session.install("--constraint", f"requirements/compat-{version}.txt", "--editable", ".[dev]")
+    session.install(
+        "--compile-bytecode", "--constraint", f"requirements/compat-{version}.txt", "--editable", ".[dev]"
+    )
     words = list(session.posargs)
     selected = "--selection" in words
     if selected:

@@ -58,6 +58,7 @@ def heartbeat_cost(cluster: Cluster, name: str, beats: int = 40) -> float:
     return usec
 
 
+@pytest.mark.timing
 def test_wait_lists_of_others_do_not_make_a_heartbeat_dear(cluster: Cluster) -> None:
     """Broken if some hundreds of labels and pinned nodes cost the server more than all the rest."""
     cluster.join("a")
