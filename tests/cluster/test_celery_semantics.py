@@ -56,11 +56,12 @@ def test_send_task_by_name_and_links(app: Celery, clean_valkey: Server, tmp_path
 def test_expired_and_revoked_tasks_do_not_run(app: Celery, clean_valkey: Server, tmp_path: Path) -> None:
     """Revoking would be ignored, or leave a claim that blocks a slot for ever."""
     with worker(clean_valkey, tmp_path, slots=1):
-        blocker = app.tasks["nap"].delay(1.0)
+        # Longer than a busy machine takes to publish two more tasks and to hear of the revoke.
+        blocker = app.tasks["nap"].delay(4.0)
         revoked = app.tasks["add"].delay(1, 1)
         expired = app.tasks["add"].apply_async((1, 1), expires=0.2)
         app.control.revoke(revoked.id)
-        assert blocker.get(timeout=TIMEOUT) == 1.0
+        assert blocker.get(timeout=TIMEOUT) == 4.0
         for result in (revoked, expired):
             with pytest.raises(TaskRevokedError):
                 result.get(timeout=TIMEOUT)
