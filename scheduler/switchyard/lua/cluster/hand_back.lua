@@ -10,7 +10,7 @@
 -- for these queues instead of one that would come. Invariant 5: the newest is given back first, each to the front of
 -- its home, so that they stand in their old order.
 --
--- include: give_back, home_of, home_and_message, list_of, members_within, now_ms, receipt_and_entry, ring_all
+-- include: give_back_member, home_of, list_of, members_within, now_ms, receipt_and_entry, ring_all
 
 local name, prefix, separator = ARGV[1], ARGV[3], ARGV[5]
 if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[2] then return {0, -1} end
@@ -32,9 +32,7 @@ for _, member in ipairs(members) do
   local _, entry = receipt_and_entry(member)
   local home = home_of(entry)
   if home and not is_served(home) then
-    local _, message = home_and_message(entry)
-    give_back('RPUSH', home, message, KEYS[4], prefix, now)
-    redis.call('ZREM', KEYS[3], member)
+    give_back_member(KEYS[3], member, KEYS[4], prefix, now)
     moved = moved + 1
   else
     kept = kept + 1
